@@ -1,0 +1,52 @@
+"""Letheon: a memory for agents that can also forget.
+
+    from memory import Store
+
+    with Store("my-memory") as store:
+        store.remember("Ada prefers tabs", kind="preference", scope="user:ada")
+        for hit in store.recall("what does Ada prefer?").hits:
+            print(hit.memory.text)
+"""
+
+from memory.aio import AsyncStore
+from memory.correct import Change
+from memory.errors import MemError, NotFoundError, StoreError, UsageError
+from memory.store import Store
+from memory.types import (
+    Draft,
+    Finding,
+    ForgetPlan,
+    Hit,
+    Memory,
+    Probe,
+    Provenance,
+    Reason,
+    Recalled,
+    Receipt,
+    Remembered,
+    Selector,
+    Stats,
+)
+
+__all__ = [
+    "AsyncStore",
+    "Change",
+    "Draft",
+    "Finding",
+    "ForgetPlan",
+    "Hit",
+    "MemError",
+    "Memory",
+    "NotFoundError",
+    "Probe",
+    "Provenance",
+    "Reason",
+    "Recalled",
+    "Receipt",
+    "Remembered",
+    "Selector",
+    "Stats",
+    "Store",
+    "StoreError",
+    "UsageError",
+]

@@ -1,0 +1,187 @@
+"""Finding candidates: full-text and vector channels under one filter, and their raw evidence."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory import records
+from memory.clock import moment
+from memory.db import Connection
+from memory.scope import Scope
+from memory.text import is_question, mentions
+from memory.types import Kind
+from memory.vector_index import Nearest, VectorIndex
+from ranker.features import Candidates
+
+LEXICAL_POOL = 150  # best full-text rows that become candidates
+DENSE_POOL = 100  # nearest rows by each of the two vectors
+
+# Names that stand for a role rather than a person: no evidence about who is meant.
+ROLES = frozenset({"", "user", "assistant", "agent", "human", "system", "tool", "bot", "ai", "me"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which memories may answer."""
+
+    scopes: frozenset[int] | None  # scope ids; None for all
+    kinds: tuple[Kind, ...] = ()  # empty for all
+    now: int = 0  # milliseconds; what is valid then
+    as_of: bool = False  # True: only what was already known at `now`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """Candidates of one recall; `seq` is aligned with the arrays of `evidence`."""
+
+    seq: NDArray[np.int64]
+    evidence: Candidates
+
+
+_LEXICAL = """
+    SELECT memory_fts.rowid, -bm25(memory_fts, 1, 1, .5, .3, .15) AS score
+    FROM memory_fts WHERE memory_fts MATCH ? ORDER BY score DESC LIMIT ?
+"""
+# Same, when a filter applies; the unary plus keeps the planner from driving by scope.
+_LEXICAL_FILTERED = """
+    SELECT memory_fts.rowid, -bm25(memory_fts, 1, 1, .5, .3, .15) AS score
+    FROM memory_fts JOIN memory m ON m.seq = memory_fts.rowid
+    WHERE memory_fts MATCH ?
+      AND (? IS NULL OR +m.scope_id IN (SELECT value FROM json_each(?)))
+      AND (? IS NULL OR m.kind IN (SELECT value FROM json_each(?)))
+      AND (NOT ? OR coalesce(m.valid_from, m.at) <= ?)
+    ORDER BY score DESC LIMIT ?
+"""
+
+
+def lexical(con: Connection, expression: str, allowed: Filter) -> dict[int, float]:
+    """Return seq -> bm25 (higher is better) of the best full-text matches."""
+    if not expression:
+        return {}
+    if allowed.scopes is None and not allowed.kinds and not allowed.as_of:
+        rows = con.execute(_LEXICAL, (expression, LEXICAL_POOL))
+    else:
+        scopes = None if allowed.scopes is None else json.dumps(sorted(allowed.scopes))
+        kinds = json.dumps(allowed.kinds) if allowed.kinds else None
+        rows = con.execute(
+            _LEXICAL_FILTERED,
+            (
+                expression, scopes, scopes, kinds, kinds,
+                allowed.as_of, allowed.now, LEXICAL_POOL,
+            ),
+        )
+    return dict(rows.fetchall())
+
+
+def dense(
+    con: Connection, index: VectorIndex, query: NDArray[np.float32], allowed: Filter
+) -> NDArray[np.int64]:
+    """Return the memories nearest by either vector."""
+    scopes = None if allowed.scopes is None else set(allowed.scopes)
+    found = index.search(query, scopes, DENSE_POOL)
+    if allowed.kinds or allowed.as_of:
+        kinds = json.dumps(allowed.kinds) if allowed.kinds else None
+        seqs = con.execute(
+            "SELECT seq FROM memory WHERE (? IS NULL OR kind IN (SELECT value FROM json_each(?)))"
+            " AND (NOT ? OR coalesce(valid_from, at) <= ?)",
+            (kinds, kinds, allowed.as_of, allowed.now),
+        ).fetchall()
+        keep = np.isin(found.seq, np.array(seqs, np.int64).ravel())
+        found = Nearest(found.seq[keep], found.own[keep], found.context[keep])
+    best = [
+        np.argpartition(-cosine, min(DENSE_POOL, len(cosine)) - 1)[:DENSE_POOL]
+        for cosine in (found.own, found.context)
+        if len(cosine)
+    ]
+    return found.seq[np.unique(np.concatenate(best))] if best else found.seq
+
+
+def gather(
+    con: Connection,
+    matched: dict[int, float],
+    near: Sequence[int],
+    allowed: Filter,
+    *,
+    names: "Names",
+    wanted: Sequence[str],
+) -> Pool:
+    """Return the union of both channels with the evidence that rows carry; cosines still zero.
+
+    Memories not valid at `allowed.now` are dropped here.
+    """
+    seqs = sorted({*matched, *near})
+    rows = con.execute(
+        "SELECT seq, scope_id, actor_id, at, text FROM memory"
+        " WHERE seq IN (SELECT value FROM json_each(?))"
+        " AND (valid_from IS NULL OR valid_from <= ?) AND (valid_to IS NULL OR valid_to > ?)"
+        " ORDER BY seq",
+        (json.dumps(seqs), allowed.now, allowed.now),
+    ).fetchall()
+    times = [moment(row[3]) for row in rows]
+    zero = np.zeros(len(rows), np.float32)
+    evidence = Candidates(
+        lexical=np.array([matched.get(row[0], 0.0) for row in rows], np.float32),
+        dense=zero,
+        context=zero,
+        subject=np.array([names.subject(row[2]) for row in rows], np.float32),
+        question=np.array([is_question(row[4]) for row in rows], np.bool_),
+        month=np.array([at.month for at in times], np.int64),
+        day=np.array([at.day for at in times], np.int64),
+        year=np.array([at.year for at in times], np.int64),
+        # A memory outside any session is a session of its own.
+        session=np.array(
+            [row[1] if row[1] in names.sessions else -row[0] for row in rows], np.int64
+        ),
+        identifier=np.array([_share(row[4], wanted) for row in rows], np.float32),
+    )
+    return Pool(seq=np.array([row[0] for row in rows], np.int64), evidence=evidence)
+
+
+def _share(text: str, wanted: Sequence[str]) -> float:
+    if not wanted:
+        return 0.0
+    low = text.casefold()
+    return sum(1 for span in wanted if span in low) / len(wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The store's actors and scopes as they matter to one query."""
+
+    mentioned: frozenset[int]  # actor ids the query names
+    others: frozenset[int]  # persons it does not name, when it names someone
+    sessions: frozenset[int]  # scope ids that are sessions
+    headers: tuple[str, ...]  # names to strip from the embedded query
+
+    @classmethod
+    def of(cls, con: Connection, query: str, visible: Scope) -> "Names":
+        """Read actors and scopes and see which of them the query mentions."""
+        persons = [
+            (ident, name)
+            for ident, name in records.actors(con)
+            if name.casefold() not in ROLES
+        ]
+        named = [(ident, name) for ident, name in persons if mentions(query, name)]
+        levels = {
+            value
+            for _, scope in records.scopes(con)
+            for level, value in scope.values
+            if level != "session" and visible.sees(scope) and mentions(query, value)
+        }
+        return cls(
+            mentioned=frozenset(ident for ident, _ in named),
+            others=frozenset(ident for ident, _ in persons) - {ident for ident, _ in named}
+            if named
+            else frozenset(),
+            sessions=frozenset(ident for ident, scope in records.scopes(con) if scope.session),
+            headers=tuple({form for _, name in named for form in (name, name.split()[0])} | levels),
+        )
+
+    def subject(self, actor: int) -> float:
+        """Return 1 for what the one person named said, -1 for another person's words."""
+        if len(self.mentioned) != 1:
+            return 0.0
+        return 1.0 if actor in self.mentioned else -1.0 if actor in self.others else 0.0

@@ -1,0 +1,158 @@
+"""`mem doctor`: is the store whole, private, and what repairs it if not."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from memory import erasures, files, records, vectors
+from memory.db import Connection, DriverError, driver, migrations, identity
+from memory.types import Finding
+
+
+def check(con: Connection, signals: Connection, home: Path, space: str | None) -> list[Finding]:
+    """Run every check; reads only.
+
+    Args:
+        con: `memory.db`.
+        signals: `behavior.db`.
+        home: The store's folder.
+        space: Vector space that recall uses; None when no model is loaded.
+    """
+    return [
+        Finding(check="engine", ok=True, detail=f"SQLite {driver.sqlite_version}"),
+        Finding(
+            check="schema",
+            ok=identity(con)[1] == len(migrations()),
+            detail=f"version {identity(con)[1]}",
+        ),
+        _pages(con, files.DATABASE),
+        _pages(signals, files.BEHAVIOR),
+        _text_index(con),
+        _digests(con),
+        _neighbours(con),
+        _lineage(con),
+        _vectors(con, space),
+        _erasures(con),
+        _files(home),
+        _modes(home),
+    ]
+
+
+def _pages(con: Connection, name: str) -> Finding:
+    try:
+        said = [row[0] for row in con.execute("PRAGMA integrity_check(5)")]
+        said += [f"foreign key in {row[0]}" for row in con.execute("PRAGMA foreign_key_check")]
+    except DriverError as exc:
+        said = [str(exc)]
+    return Finding(
+        check=f"pages of {name}",
+        ok=said == ["ok"],
+        detail="; ".join(said[:5]),
+        repair="restore the folder from a backup; 'mem export' saves what can still be read",
+    )
+
+
+def _text_index(con: Connection) -> Finding:
+    try:
+        con.execute("INSERT INTO memory_fts (memory_fts, rank) VALUES ('integrity-check', 1)")
+    except DriverError as exc:
+        return Finding(
+            check="full-text index", ok=False, detail=str(exc), repair="mem doctor --repair"
+        )
+    return Finding(check="full-text index", ok=True, detail="agrees with the texts")
+
+
+def _digests(con: Connection) -> Finding:
+    bad = [
+        memory_id
+        for memory_id, text, kept in con.execute("SELECT id, text, digest FROM memory")
+        if hashlib.sha256(text.encode()).digest() != kept
+    ]
+    return Finding(
+        check="digests of texts",
+        ok=not bad,
+        detail=f"{len(bad)} changed without Letheon: {', '.join(bad[:5])}" if bad else "all agree",
+        repair="restore those memories from a backup, or 'mem edit' them",
+    )
+
+
+def _neighbours(con: Connection) -> Finding:
+    (bad,) = con.execute(
+        "SELECT count(*) FROM memory m JOIN memory n ON n.seq = m.next_seq"
+        " WHERE n.prev_seq IS NOT m.seq OR n.scope_id <> m.scope_id"
+    ).fetchone()
+    return Finding(
+        check="order of sessions",
+        ok=bad == 0,
+        detail=f"{bad} broken links" if bad else "all links agree",
+        repair="restore the folder from a backup",
+    )
+
+
+def _lineage(con: Connection) -> Finding:
+    (missing,) = con.execute(
+        "SELECT count(*) FROM memory m WHERE NOT EXISTS"
+        " (SELECT 1 FROM lineage l WHERE l.parent = m.seq AND l.child = m.seq)"
+    ).fetchone()
+    return Finding(
+        check="lineage",
+        ok=missing == 0,
+        detail=f"{missing} memories without" if missing else "every memory is traced",
+        repair="mem doctor --repair",
+    )
+
+
+def _vectors(con: Connection, space: str | None) -> Finding:
+    if space is None:
+        return Finding(check="vectors", ok=True, detail="no model is loaded")
+    missing = vectors.count_missing(con, vectors.find_space(con, space) or 0)
+    others = sorted(set(vectors.counts(con)) - {space})
+    detail = f"{missing} memories without a vector in {space}" if missing else f"all in {space}"
+    return Finding(
+        check="vectors",
+        ok=not missing and not others,
+        detail=detail + (f"; left from other models: {', '.join(others)}" if others else ""),
+        repair="mem reembed",
+    )
+
+
+def _erasures(con: Connection) -> Finding:
+    _, pending = erasures.count(con)
+    return Finding(
+        check="erasures",
+        ok=pending == 0,
+        detail=f"{pending} unfinished" if pending else "none unfinished",
+        repair="close other programs that use the store; it is retried at every start",
+    )
+
+
+def _files(home: Path) -> Finding:
+    strange = files.unknown(home)
+    return Finding(
+        check="files",
+        ok=not strange,
+        detail=f"unknown: {', '.join(strange[:5])}" if strange else "all known",
+        repair="move them away: an erasure cannot vouch for them",
+    )
+
+
+def _modes(home: Path) -> Finding:
+    shared = files.open_modes(home)
+    return Finding(
+        check="permissions",
+        ok=not shared,
+        detail=f"open to others: {', '.join(shared[:5])}" if shared else "private",
+        repair="mem doctor --repair",
+    )
+
+
+def repair(con: Connection, home: Path) -> Iterator[str]:
+    """Rebuild what is derived and close permissions; yields what was done. In a transaction."""
+    con.execute("INSERT INTO memory_fts (memory_fts) VALUES ('rebuild')")
+    yield "full-text index rebuilt from the texts"
+    records.erase_unused_names(con)
+    yield f"{files.erase_indexes(home)} vector indexes dropped; they are rebuilt when needed"
+    for name in files.open_modes(home):
+        place = home / name
+        place.chmod(0o700 if place.is_dir() else 0o600)
+        yield f"'{name}' closed to other users"

@@ -1,0 +1,92 @@
+"""Owner of `erasure` and `erasure_target`: intents that outlive a crash, by id and never by text."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from memory.db import Connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erasure:
+    """One erasure on its way."""
+
+    id: str
+    state: str  # intent, erased, sealed, done
+    day: str
+    memories: int
+    erased: Mapping[str, int]
+
+
+def put(con: Connection, ident: str, day: str, ids: Sequence[str]) -> None:
+    """Make the intent durable."""
+    con.execute(
+        "INSERT INTO erasure (id, state, day, memories, erased, pid)"
+        " VALUES (?, 'intent', ?, ?, '{}', ?)",
+        (ident, day, len(ids), os.getpid()),
+    )
+    con.executemany(
+        "INSERT INTO erasure_target (erasure_id, memory_id) VALUES (?, ?)",
+        [(ident, memory_id) for memory_id in ids],
+    )
+
+
+def advance(
+    con: Connection, ident: str, state: str, erased: Mapping[str, int] | None = None
+) -> None:
+    """Move an erasure to its next state, adding to the counts of what went."""
+    if erased is not None:
+        before = get(con, ident)
+        total = dict(before.erased) if before else {}
+        for name, count in erased.items():
+            total[name] = total.get(name, 0) + count
+        con.execute("UPDATE erasure SET erased = ? WHERE id = ?", (json.dumps(total), ident))
+    con.execute("UPDATE erasure SET state = ? WHERE id = ?", (state, ident))
+
+
+def finish(con: Connection, ident: str) -> None:
+    """Mark an erasure as done and drop the ids it named."""
+    con.execute("DELETE FROM erasure_target WHERE erasure_id = ?", (ident,))
+    advance(con, ident, "done")
+
+
+def get(con: Connection, ident: str) -> Erasure | None:
+    """Return one erasure."""
+    row = con.execute(
+        "SELECT id, state, day, memories, erased FROM erasure WHERE id = ?", (ident,)
+    ).fetchone()
+    if row is None:
+        return None
+    return Erasure(id=row[0], state=row[1], day=row[2], memories=row[3], erased=json.loads(row[4]))
+
+
+def targets(con: Connection, ident: str) -> list[str]:
+    """Return the memory ids of an erasure that is not done."""
+    rows = con.execute("SELECT memory_id FROM erasure_target WHERE erasure_id = ?", (ident,))
+    return [memory_id for (memory_id,) in rows]
+
+
+def unfinished(con: Connection) -> list[str]:
+    """Return the ids of erasures, oldest first, that nobody is working on any more."""
+    rows = con.execute("SELECT id, pid FROM erasure WHERE state <> 'done' ORDER BY id")
+    return [ident for ident, pid in rows if pid == os.getpid() or not _alive(pid)]
+
+
+def _alive(pid: int) -> bool:
+    if sys.platform == "win32":  # signal 0 would end the process there
+        return False  # the steps are idempotent: two workers repeat, they do not harm
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def count(con: Connection) -> tuple[int, int]:
+    """Return how many erasures there were and how many of them are unfinished."""
+    row = con.execute("SELECT count(*), coalesce(sum(state <> 'done'), 0) FROM erasure").fetchone()
+    return int(row[0]), int(row[1])

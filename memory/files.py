@@ -1,0 +1,99 @@
+"""Owner of `file`, and of the list of what may lie in a store's folder with who erases it."""
+
+import os
+from collections.abc import Iterator
+from datetime import datetime
+from fnmatch import fnmatch
+from pathlib import Path
+
+from memory.db import Connection
+
+DATABASE = "memory.db"
+BEHAVIOR = "behavior.db"
+LEDGER = "ledger.jsonl"
+INDEX = "index"
+
+# Path pattern inside the folder -> who erases from it. A file that matches none is unknown, and an
+# unknown file fails the verification of an erasure.
+REGISTRY: tuple[tuple[str, str], ...] = (
+    (DATABASE, "forget: cascade, then seal"),
+    (f"{DATABASE}-wal", "seal: checkpoint"),
+    (f"{DATABASE}-shm", "seal: holds page numbers only"),
+    (BEHAVIOR, "behavior.erase, then seal"),
+    (f"{BEHAVIOR}-wal", "seal: checkpoint"),
+    (f"{BEHAVIOR}-shm", "seal: holds page numbers only"),
+    (LEDGER, "never holds content"),
+    (f"{INDEX}/*.vec", "files.erase_indexes"),
+    (f"{INDEX}/*.tmp", "files.erase_indexes"),
+    (f"{INDEX}/verified.json", "digests of model files, no content"),
+    ("keys/*", "access tokens, no content"),
+)
+
+
+def walk(home: Path) -> Iterator[Path]:
+    """Yield every file below the store's folder, symbolic links as themselves."""
+    for folder, _, names in os.walk(home, followlinks=False):
+        for name in sorted(names):
+            yield Path(folder) / name
+
+
+def unknown(home: Path) -> list[str]:
+    """Return the files in the folder that no eraser answers for."""
+    return [
+        place.relative_to(home).as_posix()
+        for place in walk(home)
+        if place.is_symlink()
+        or not any(fnmatch(place.relative_to(home).as_posix(), pattern) for pattern, _ in REGISTRY)
+    ]
+
+
+def open_modes(home: Path) -> list[str]:
+    """Return files and folders of the store that other users of the machine can read."""
+    if os.name != "posix":
+        return []
+    return [
+        place.relative_to(home).as_posix() or "."
+        for place in (home, *walk(home))
+        if not place.is_symlink() and place.stat().st_mode & 0o077
+    ]
+
+
+def erase_indexes(home: Path) -> int:
+    """Overwrite and remove every derived index; they are built anew from the live rows."""
+    gone = 0
+    for pattern in ("*.vec", "*.tmp"):
+        for place in (home / INDEX).glob(pattern):
+            # A process that still maps the old file must see zeros, not erased vectors.
+            with place.open("r+b") as held:
+                held.write(bytes(place.stat().st_size))
+                held.flush()
+                os.fsync(held.fileno())
+            place.unlink()
+            gone += 1
+    return gone
+
+
+def size(home: Path) -> int:
+    """Return the bytes of all files of the store."""
+    return sum(place.lstat().st_size for place in walk(home))
+
+
+def register(con: Connection, place: Path, role: str, now: datetime) -> None:
+    """Remember that a copy was made outside the store, so that an erasure can name it."""
+    con.execute(
+        "INSERT INTO file (path, role, day) VALUES (?, ?, ?)"
+        " ON CONFLICT (path) DO UPDATE SET day = excluded.day",
+        (str(place), role, now.date().isoformat()),
+    )
+
+
+def copies(con: Connection) -> list[tuple[str, str, str]]:
+    """Return (path, role, day) of the registered copies."""
+    return con.execute("SELECT path, role, day FROM file ORDER BY path").fetchall()
+
+
+def forget_copies(con: Connection) -> int:
+    """Drop registered copies that no longer exist and return how many were dropped."""
+    gone = [(path,) for path, _, _ in copies(con) if not Path(path).exists()]
+    con.executemany("DELETE FROM file WHERE path = ?", gone)
+    return len(gone)

@@ -1,0 +1,88 @@
+"""Import: a file or folder becomes memories in batches, and an interrupted one goes on."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from memory.db import Connection
+from memory.errors import UsageError
+from memory.readers import READERS, Item, sniff
+from memory.types import Draft
+
+BATCH = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """What an import did."""
+
+    reader: str
+    read: int  # items read in this run
+    created: int  # new memories
+    known: int  # texts that were there already
+    redacted: int  # drafts in which a secret was found
+    resumed_at: int  # position this run began at; 0 for a fresh import
+
+
+Progress = Callable[[int], None]
+
+
+def source_key(path: Path, reader: str) -> str:
+    """Return the digest that names a source; the path itself is not kept."""
+    return hashlib.sha256(f"{reader}\0{path.resolve()}".encode()).hexdigest()
+
+
+def point(con: Connection, source: str) -> int:
+    """Return the position at which an interrupted import of this source goes on."""
+    row = con.execute("SELECT position FROM import_point WHERE source = ?", (source,)).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def mark(con: Connection, source: str, position: int) -> None:
+    """Record how far an import came, in the transaction of its batch."""
+    con.execute(
+        "INSERT INTO import_point (source, position) VALUES (?, ?)"
+        " ON CONFLICT (source) DO UPDATE SET position = excluded.position",
+        (source, position),
+    )
+
+
+def done(con: Connection, source: str) -> None:
+    """Forget the position of an import that ended."""
+    con.execute("DELETE FROM import_point WHERE source = ?", (source,))
+
+
+def items(path: Path, reader: str, start: int) -> tuple[str, Iterator[Item]]:
+    """Return the reader's name and the items of a source from a position on.
+
+    Raises:
+        UsageError: The path does not exist or no reader knows its form.
+    """
+    if not path.exists():
+        raise UsageError(f"'{path}' does not exist")
+    chosen = reader or sniff(path)
+    if chosen not in READERS:
+        raise UsageError(
+            f"format {chosen!r} does not exist", hint=f"one of {', '.join(sorted(READERS))}"
+        )
+    return chosen, READERS[chosen](path, start=start)
+
+
+def batches(found: Iterator[Item], size: int = BATCH) -> Iterator[list[Item]]:
+    """Group items so that one transaction writes each group."""
+    batch: list[Item] = []
+    for item in found:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def placed(draft: Draft, scope: str) -> Draft:
+    """Return the draft with the levels of `scope` added to its own."""
+    if not scope:
+        return draft
+    return replace(draft, scope=f"{scope}/{draft.scope}" if draft.scope else scope)

@@ -1,0 +1,148 @@
+"""Remember: texts become memories, with everything derived from them, in one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory import lineage, records, vectors
+from memory.clock import millis
+from memory.db import Connection
+from memory.embed import Embedder
+from memory.errors import UsageError
+from memory.ids import new_id
+from memory.sanitise import validate
+from memory.scope import Scope
+from memory.secrets import redact
+from memory.types import KINDS, SOURCE_CLASSES, Draft, Remembered
+
+MAX_TEXT = 1_000_000  # bytes of UTF-8
+MAX_FIELD = 2_000  # of titles, actors, uris, roots and keys
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A draft that may be stored: checked, secrets redacted, scope parsed."""
+
+    draft: Draft
+    scope: Scope
+    redacted: tuple[str, ...]
+
+
+def prepare(draft: Draft, *, keep_secrets: bool = False) -> Prepared:
+    """Check a draft and redact its secrets; runs before any transaction begins.
+
+    A secret that reached a rolled-back transaction would still lie in the WAL.
+
+    Raises:
+        UsageError: A field is not acceptable; the message names it.
+    """
+    if draft.kind not in KINDS:
+        raise UsageError(f"kind {draft.kind!r} does not exist", hint=f"one of {', '.join(KINDS)}")
+    if draft.source not in SOURCE_CLASSES:
+        raise UsageError(
+            f"source {draft.source!r} does not exist", hint=f"one of {', '.join(SOURCE_CLASSES)}"
+        )
+    for name in ("at", "valid_from", "valid_to"):
+        at = cast("datetime | None", getattr(draft, name))
+        if at is not None:
+            millis(at)
+    if draft.valid_from and draft.valid_to and draft.valid_from >= draft.valid_to:
+        raise UsageError("valid_to is not after valid_from")
+    text = validate(draft.text, limit=MAX_TEXT)
+    title = _field(draft.title, "title")
+    fired: tuple[str, ...] = ()
+    if not keep_secrets:
+        text, fired = redact(text)
+        title, in_title = redact(title)
+        fired += in_title
+    checked = replace(
+        draft,
+        text=text,
+        title=title,
+        actor=_field(draft.actor, "actor"),
+        uri=_field(draft.uri, "uri"),
+        root=_field(draft.root, "root"),
+        key=None if draft.key is None else validate(draft.key, field="key", limit=MAX_FIELD),
+    )
+    scope = Scope.parse(_field(draft.scope, "scope"))
+    return Prepared(draft=replace(checked, scope=str(scope)), scope=scope, redacted=fired)
+
+
+def _field(text: str, name: str) -> str:
+    return validate(text, field=name, limit=MAX_FIELD) if text.strip() else ""
+
+
+def embedded_text(draft: Draft) -> str:
+    """Return the text a memory is embedded as: "speaker: text" beats text alone by .01 NDCG."""
+    return f"{draft.actor}: {draft.text}" if draft.actor else draft.text
+
+
+def remember(
+    con: Connection,
+    batch: Sequence[Prepared],
+    *,
+    now: datetime,
+    embedder: Embedder | None,
+    encoded: NDArray[np.float32] | None,
+) -> list[Remembered]:
+    """Write a batch inside the caller's transaction and say what became of each draft.
+
+    The same text in the same scope is one memory with several provenances; the same idempotency
+    key of one root is written once, whatever the text. Neighbours in a session get their context
+    columns and vectors rewritten.
+
+    Args:
+        con: In a write transaction.
+        batch: Checked drafts, in order.
+        now: Transaction time.
+        embedder: Names the vector space; None stores no vectors.
+        encoded: One unit row per draft, `(len(batch), dim)`.
+    """
+    changed = sorted({seq for one in batch for seq in records.tail(con, one.scope)})
+    records.unindex(con, changed)
+    fresh: dict[int, int] = {}  # seq -> position in the batch
+    result: list[Remembered] = []
+    for position, one in enumerate(batch):
+        draft = one.draft
+        known = records.find_key(con, draft.root, draft.key) if draft.key else None
+        if known is None:
+            known = records.find(con, records.identity(draft, one.scope))
+            if known is None:
+                ident = new_id(now)
+                known = records.put(con, draft, scope=one.scope, ident=ident, now=now), ident
+                fresh[known[0]] = position
+            records.attest(con, known[0], draft, now)
+        result.append(
+            Remembered(id=known[1], created=known[0] in fresh, redacted=one.redacted)
+        )
+    records.index(con, [*changed, *fresh])
+    if embedder is not None and encoded is not None and fresh:
+        space = vectors.intern_space(con, embedder.space, embedder.dim)
+        vectors.touch(con, [seq for seq in changed if seq not in fresh])
+        vectors.put(con, space, list(fresh), encoded[list(fresh.values())])
+    trace(con, [*changed, *fresh])
+    return result
+
+
+def trace(con: Connection, seqs: Sequence[int]) -> None:
+    """Write the lineage of what is derived from these memories and their neighbours."""
+    around = records.near(con, seqs)
+    beside = records.near(con, seqs, reach=1)
+    lineage.put(
+        con,
+        [
+            row
+            for seq in seqs
+            for row in (
+                (lineage.TEXT_INDEX, seq, seq),
+                (lineage.VECTOR, seq, seq),
+                (lineage.CONTEXT, seq, seq),
+                *((lineage.TEXT_INDEX, seq, other) for other in around[seq]),
+                *((lineage.CONTEXT, seq, other) for other in beside[seq]),
+            )
+        ],
+    )

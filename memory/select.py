@@ -1,0 +1,153 @@
+"""Selecting what to forget: ids, words or a phrase, a scope, a source."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+from memory import records
+from memory.db import Connection
+from memory.errors import NotFoundError, UsageError
+from memory.sanitise import canonical, validate
+from memory.scope import Scope
+from memory.text import match_expression, terms
+from memory.types import SOURCE_CLASSES, Selector
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """Rows a selector matches, by internal key."""
+
+    erase: list[int]
+    keep: list[int]  # lose a provenance but are attested by another source
+    provenances: tuple[int, ...]  # rows of the kept memories that go
+
+
+def used(selector: Selector) -> tuple[str, ...]:
+    """Return the names of the fields a selector uses, never what they hold."""
+    return tuple(f.name for f in fields(selector) if getattr(selector, f.name))
+
+
+def select(con: Connection, selector: Selector) -> Chosen:
+    """Return the memories that match every given field.
+
+    Raises:
+        UsageError: No field is given, or one is malformed.
+        NotFoundError: An id does not exist.
+    """
+    if not used(selector):
+        raise UsageError(
+            "nothing says what to forget", hint="give ids, a query, a scope or a source"
+        )
+    pick: dict[str, Callable[[], set[int]]] = {
+        "ids": lambda: _by_ids(con, selector.ids),
+        "query": lambda: _by_query(con, selector.query),
+        "scope": lambda: _by_scope(con, selector.scope),
+    }
+    sets = [pick[name]() for name in used(selector) if name in pick]
+    matched = set.intersection(*sets) if sets else None
+    if not selector.source:
+        return Chosen(erase=sorted(matched or ()), keep=[], provenances=())
+    attested = _by_source(con, selector.source)
+    if matched is not None:
+        attested = {seq: rows for seq, rows in attested.items() if seq in matched}
+    totals = dict(
+        con.execute(
+            "SELECT seq, count(*) FROM provenance"
+            " WHERE seq IN (SELECT value FROM json_each(?)) GROUP BY seq",
+            (json.dumps(sorted(attested)),),
+        ).fetchall()
+    )
+    keep = sorted(seq for seq, rows in attested.items() if len(rows) < totals[seq])
+    return Chosen(
+        erase=sorted(set(attested) - set(keep)),
+        keep=keep,
+        provenances=tuple(sorted(row for seq in keep for row in attested[seq])),
+    )
+
+
+def _by_ids(con: Connection, ids: tuple[str, ...]) -> set[int]:
+    found = records.by_ids(con, ids)
+    absent = tuple(ident for ident in ids if ident not in found)
+    if absent:
+        raise NotFoundError(
+            f"no memory has id {absent[0]!r}", hint="'mem list' shows ids", ids=absent
+        )
+    return set(found.values())
+
+
+def _by_query(con: Connection, query: str) -> set[int]:
+    # All words anywhere in the text, or the phrase in canonical form: the full-text index alone
+    # finds one of eight disguises (full width, zero width, combining marks, ...).
+    text = validate(query, field="query", limit=4_000)
+    expression = " AND ".join(f"own : {match_expression([term])}" for term in terms(text))
+    found = (
+        {
+            seq
+            for (seq,) in con.execute(
+                "SELECT rowid FROM memory_fts WHERE memory_fts MATCH ?", (expression,)
+            )
+        }
+        if expression
+        else set()
+    )
+    phrase = canonical(text)
+    if phrase:
+        for seq, body, title in con.execute("SELECT seq, text, title FROM memory"):
+            if phrase in canonical(body) or phrase in canonical(title):
+                found.add(seq)
+    return found
+
+
+def _by_scope(con: Connection, path: str) -> set[int]:
+    wanted = Scope.parse(path)
+    if not wanted.values:
+        raise UsageError("the empty scope is the whole store", hint="name a level to forget")
+    inside = [ident for ident, scope in records.scopes(con) if wanted.contains(scope)]
+    if not inside:
+        raise NotFoundError(f"no memory has scope '{wanted}'", hint="'mem stats' lists scopes")
+    rows = con.execute(
+        "SELECT seq FROM memory WHERE scope_id IN (SELECT value FROM json_each(?))",
+        (json.dumps(inside),),
+    )
+    return {seq for (seq,) in rows}
+
+
+def _by_source(con: Connection, source: str) -> dict[int, list[int]]:
+    kind, colon, name = source.partition(":")
+    if colon and kind == "class":
+        if name not in SOURCE_CLASSES:
+            raise UsageError(
+                f"source class {name!r} does not exist", hint=f"one of {', '.join(SOURCE_CLASSES)}"
+            )
+        rows = con.execute("SELECT seq, id FROM provenance WHERE source = ?", (name,))
+    elif colon and kind == "root":
+        rows = con.execute("SELECT seq, id FROM provenance WHERE root = ?", (name,))
+    elif source.endswith("*"):
+        prefix = source[:-1]
+        rows = con.execute(
+            "SELECT seq, id FROM provenance WHERE substr(uri, 1, ?) = ? AND uri <> ''",
+            (len(prefix), prefix),
+        )
+    else:
+        rows = con.execute("SELECT seq, id FROM provenance WHERE uri = ?", (source,))
+    found: dict[int, list[int]] = {}
+    for seq, row in rows:
+        found.setdefault(seq, []).append(row)
+    return found
+
+
+_COUNTS = {
+    "memory": "SELECT count(*) FROM memory WHERE seq IN (SELECT value FROM json_each(?))",
+    "provenance": "SELECT count(*) FROM provenance WHERE seq IN (SELECT value FROM json_each(?))",
+    "vector": "SELECT count(*) FROM vector WHERE seq IN (SELECT value FROM json_each(?))",
+    "lineage": "SELECT count(*) FROM lineage WHERE parent IN (SELECT value FROM json_each(?))",
+}
+
+
+def counts(con: Connection, chosen: Chosen) -> dict[str, int]:
+    """Return how many rows per table would go."""
+    listed = (json.dumps(chosen.erase),)
+    total = {name: int(con.execute(sql, listed).fetchone()[0]) for name, sql in _COUNTS.items()}
+    total["provenance"] += len(chosen.provenances)
+    total["text_index"] = total["memory"]
+    return total

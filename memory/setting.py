@@ -1,0 +1,30 @@
+"""Owner of `setting`: the store's own few values, none of them made from memories."""
+
+from memory.db import Connection
+
+
+def get(con: Connection, name: str, default: str = "") -> str:
+    """Return a value."""
+    row = con.execute("SELECT value FROM setting WHERE name = ?", (name,)).fetchone()
+    return default if row is None else str(row[0])
+
+
+def put(con: Connection, name: str, value: str) -> None:
+    """Write a value."""
+    con.execute(
+        "INSERT INTO setting (name, value) VALUES (?, ?)"
+        " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        (name, value),
+    )
+
+
+def epoch(con: Connection) -> int:
+    """Return how many times content was erased or re-embedded; an index of another epoch is void."""
+    return int(get(con, "epoch", "0"))
+
+
+def next_epoch(con: Connection) -> int:
+    """Start a new epoch, so that every derived index is built anew."""
+    number = epoch(con) + 1
+    put(con, "epoch", str(number))
+    return number

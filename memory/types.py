@@ -1,0 +1,192 @@
+"""Frozen values that cross module borders. Times are aware UTC datetimes; ids are ULID text."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, get_args
+
+Kind = Literal["fact", "preference", "decision", "rule", "event", "note", "turn"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+# Where a text came from, most to least trusted (research: trust priors per source class).
+SourceClass = Literal["user", "tool", "file", "import", "web"]
+SOURCE_CLASSES: tuple[SourceClass, ...] = get_args(SourceClass)
+
+Outcome = Literal["useful", "not_useful", "outdated", "wrong"]
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A text on its way into the store, before secrets are redacted and an id is given."""
+
+    text: str  # what is remembered, any language, at most 1 MB of UTF-8
+    kind: Kind = "note"  # what sort of statement it is
+    scope: str = ""  # "user:ada/agent:coder/project:x/session:1", any subset of levels
+    title: str = ""  # heading path or subject line, searched with the header column
+    actor: str = ""  # who said or wrote it: a speaker, an agent
+    at: datetime | None = None  # when it was said; the time of writing if not given
+    valid_from: datetime | None = None  # the statement holds from then
+    valid_to: datetime | None = None  # and no longer from then on
+    source: SourceClass = "user"  # class of the source
+    root: str = ""  # root identity that vouches for it
+    uri: str = ""  # file, URL or message id it was read from
+    key: str | None = None  # idempotency key: the same key is remembered once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """One occasion on which a memory was written."""
+
+    root: str
+    source: SourceClass
+    actor: str
+    uri: str
+    at: datetime
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """One remembered text as stored."""
+
+    id: str
+    text: str
+    kind: Kind
+    scope: str
+    title: str
+    actor: str
+    at: datetime  # event time
+    recorded_at: datetime  # transaction time
+    valid_from: datetime | None
+    valid_to: datetime | None
+    provenances: tuple[Provenance, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """What became of one draft."""
+
+    id: str
+    created: bool  # False: the same text was already there and gained a provenance
+    redacted: tuple[str, ...] = ()  # names of the secret rules that fired, in text order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why a hit ranks where it does: one feature and its share of the score."""
+
+    feature: str  # name of the ranker feature
+    share: float  # its contribution to the score
+    says: str  # the same in words for a person
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """One recalled memory with its rank, score and reasons."""
+
+    memory: Memory
+    rank: int  # 1-based
+    score: float
+    tokens: int  # estimated length of the text in model tokens
+    reasons: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recalled:
+    """The answer to one recall; the query itself is not kept anywhere."""
+
+    hits: tuple[Hit, ...]
+    candidates: int  # memories that were scored
+    tokens: int  # sum of the hits' tokens
+    mode: Literal["hybrid", "lexical"]  # which channels took part
+    left_out: int = 0  # hits cut by the token budget
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selector:
+    """What to forget; every given field must match. At least one must be given."""
+
+    ids: tuple[str, ...] = ()
+    query: str = ""  # memories that hold all of its words, or its exact canonical phrase
+    scope: str = ""  # memories inside this scope, never those of a broader one
+    source: str = ""  # provenance uri (exact, or a prefix ending in "*") or "class:web", "root:NAME"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedMemory:
+    """One memory of a forget plan, with a short excerpt for the person who decides."""
+
+    id: str
+    kind: Kind
+    scope: str
+    excerpt: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgetPlan:
+    """Dry run of a forget: what would go. Running it erases exactly these ids."""
+
+    ids: tuple[str, ...]
+    memories: tuple[PlannedMemory, ...]  # the same ids in the same order
+    kept: tuple[PlannedMemory, ...]  # match by source but another source attests them too
+    counts: Mapping[str, int]  # rows per table or artefact that would go
+    digest: str  # SHA-256 over the ids: binds a confirmation to this plan
+    selected_by: tuple[str, ...]  # names of the selector fields used, never their content
+    provenances: tuple[int, ...] = ()  # rows that go while their memory is kept
+
+
+ProbeResult = Literal["pass", "fail", "pending", "not_claimed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """One verification of an erasure and what it found."""
+
+    name: str
+    result: ProbeResult
+    detail: str = ""  # counts and file names, never content
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What a forget did and what was verified; no field can hold erased text."""
+
+    format: int
+    erasure: str  # id of this erasure
+    day: str  # ISO date, UTC, day-granular on purpose
+    state: Literal["verified", "failed", "pending"]
+    memories: int
+    erased: Mapping[str, int]  # rows per table or artefact
+    probes: tuple[Probe, ...]
+    blocked_by: str = ""  # who holds the file when state is "pending"
+    version: str = ""  # of Letheon
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One line of `mem doctor`: a check, whether it holds, and how to repair it."""
+
+    check: str
+    ok: bool
+    detail: str = ""
+    repair: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stats:
+    """Counts of a store; no content."""
+
+    path: str
+    store_id: str
+    schema: int
+    memories: int
+    by_kind: Mapping[str, int]
+    by_scope: Mapping[str, int]
+    provenances: int
+    vectors: Mapping[str, int] = field(default_factory=dict)  # per vector space
+    unembedded: int = 0
+    erasures: int = 0
+    pending_erasures: int = 0
+    feedback: int = 0
+    bytes: int = 0  # all files of the store folder

@@ -1,0 +1,140 @@
+"""Owner of `space` and `vector`: one float16 vector per memory and vector space.
+
+The stored blobs are the truth; `vector_index` is what is searched.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory.db import Connection
+
+STORED = np.dtype("<f2")  # 768 bytes for 384 dimensions; cosine error below 1e-3
+
+
+def intern_space(con: Connection, name: str, dim: int) -> int:
+    """Return the id of a vector space, creating it when it is new."""
+    con.execute("INSERT INTO space (name, dim) VALUES (?, ?) ON CONFLICT DO NOTHING", (name, dim))
+    return int(con.execute("SELECT id FROM space WHERE name = ?", (name,)).fetchone()[0])
+
+
+def find_space(con: Connection, name: str) -> int | None:
+    """Return the id of a vector space, or None when no memory has a vector in it."""
+    row = con.execute("SELECT id FROM space WHERE name = ?", (name,)).fetchone()
+    return None if row is None else int(row[0])
+
+
+def put(con: Connection, space: int, seqs: Sequence[int], rows: NDArray[np.float32]) -> None:
+    """Store one vector per memory, replacing an older one of the same space."""
+    gen = _next_gen(con, space)
+    con.executemany(
+        "INSERT INTO vector (seq, space_id, gen, own) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (seq, space_id) DO UPDATE SET gen = excluded.gen, own = excluded.own",
+        [
+            (seq, space, gen + i, blob.tobytes())
+            for i, (seq, blob) in enumerate(zip(seqs, rows.astype(STORED), strict=True))
+        ],
+    )
+
+
+def touch(con: Connection, seqs: Sequence[int]) -> None:
+    """Give the memories' vectors a new generation: their neighbours or scope changed."""
+    for (space,) in con.execute("SELECT id FROM space").fetchall():
+        con.execute(
+            "UPDATE vector SET gen = ?"
+            " WHERE space_id = ? AND seq IN (SELECT value FROM json_each(?))",
+            (_next_gen(con, space), space, json.dumps(list(seqs))),
+        )
+
+
+def newer(
+    con: Connection, space: int, gen: int
+) -> list[tuple[int, int, int, int | None, int | None, bytes]]:
+    """Return (seq, gen, scope id, prev, next, blob) of vectors younger than `gen`, by seq."""
+    return con.execute(
+        "SELECT v.seq, v.gen, m.scope_id, m.prev_seq, m.next_seq, v.own FROM vector v"
+        " JOIN memory m ON m.seq = v.seq WHERE v.space_id = ? AND v.gen > ? ORDER BY v.seq",
+        (space, gen),
+    ).fetchall()
+
+
+def blobs(con: Connection, space: int, seqs: Sequence[int]) -> dict[int, bytes]:
+    """Return the stored vectors of some memories."""
+    return dict(
+        con.execute(
+            "SELECT seq, own FROM vector WHERE space_id = ?"
+            " AND seq IN (SELECT value FROM json_each(?))",
+            (space, json.dumps(list(seqs))),
+        ).fetchall()
+    )
+
+
+def all_blobs(con: Connection, seqs: Sequence[int]) -> list[bytes]:
+    """Return the stored vectors of some memories in every space."""
+    rows = con.execute(
+        "SELECT own FROM vector WHERE seq IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(seqs)),),
+    )
+    return [blob for (blob,) in rows]
+
+
+def missing(con: Connection, space: int | None, batch: int) -> Iterator[list[tuple[int, str, str]]]:
+    """Yield batches of (seq, actor, text) of memories without a vector in `space`."""
+    last = 0
+    while True:
+        rows = con.execute(
+            "SELECT m.seq, a.name, m.text FROM memory m JOIN actor a ON a.id = m.actor_id"
+            " WHERE m.seq > ? AND NOT EXISTS"
+            " (SELECT 1 FROM vector v WHERE v.seq = m.seq AND v.space_id IS ?)"
+            " ORDER BY m.seq LIMIT ?",
+            (last, space, batch),
+        ).fetchall()
+        if not rows:
+            return
+        last = rows[-1][0]
+        yield rows
+
+
+def count_missing(con: Connection, space: int | None) -> int:
+    """Return how many memories have no vector in `space`."""
+    (count,) = con.execute(
+        "SELECT count(*) FROM memory m WHERE NOT EXISTS"
+        " (SELECT 1 FROM vector v WHERE v.seq = m.seq AND v.space_id IS ?)",
+        (space,),
+    ).fetchone()
+    return int(count)
+
+
+def counts(con: Connection) -> dict[str, int]:
+    """Return the number of vectors per space name."""
+    return dict(
+        con.execute(
+            "SELECT s.name, count(v.seq) FROM space s LEFT JOIN vector v ON v.space_id = s.id"
+            " GROUP BY s.id ORDER BY s.name"
+        ).fetchall()
+    )
+
+
+def erase(con: Connection, seqs: Sequence[int]) -> int:
+    """Delete the memories' vectors in every space and return how many there were."""
+    return con.execute(
+        "DELETE FROM vector WHERE seq IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(seqs)),),
+    ).rowcount
+
+
+def erase_space(con: Connection, name: str) -> int:
+    """Delete a whole vector space and return how many vectors it held."""
+    space = find_space(con, name)
+    if space is None:
+        return 0
+    gone = con.execute("DELETE FROM vector WHERE space_id = ?", (space,)).rowcount
+    con.execute("DELETE FROM space WHERE id = ?", (space,))
+    return gone
+
+
+def _next_gen(con: Connection, space: int) -> int:
+    (gen,) = con.execute("SELECT max(gen) FROM vector WHERE space_id = ?", (space,)).fetchone()
+    return (gen or 0) + 1

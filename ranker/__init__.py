@@ -1,0 +1,1 @@
+"""Ranking maths: arrays in, arrays out; knows neither SQL nor memories."""

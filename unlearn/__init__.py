@@ -1,0 +1,1 @@
+"""The unlearning bridge: carries an erasure into attached local models."""
