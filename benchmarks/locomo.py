@@ -2,7 +2,7 @@
 
 Each conversation goes into a store of its own through `Store.remember_many`, one memory per turn;
 each question goes through `Store.recall` and the ranked ids are compared with the evidence turns.
-Beside it, on the same texts: FTS5 over the text alone, MiniLM cosine with the raw question, and
+Beside it, on the same texts with the speaker before them: FTS5 in one column, MiniLM cosine with the raw question, and
 their reciprocal rank fusion (k = 60), the usual recipe.
 
 LoCoMo (Maharana et al. 2024, CC BY-NC 4.0) is for evaluation only and is not part of this project;
@@ -101,7 +101,7 @@ def measure(talk: Conversation, folder: Path, runs: Run) -> float:
     with Store(folder / talk.name, embedder=model) as store:
         done = store.remember_many(talk.drafts)
         place = {one.id: i for i, one in enumerate(done)}
-        texts = [draft.text for draft in talk.drafts]
+        texts = [f"{draft.actor}: {draft.text}" for draft in talk.drafts]
         turns = model.encode(texts)
         words = _fts(texts)
         for question in talk.questions:

@@ -7,21 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from memory import records
 from memory.clock import moment
 from memory.db import Connection
-from memory.scope import Scope
-from memory.text import is_question, mentions
+from memory.directory import Names
+from memory.text import is_question
 from memory.types import Kind
-from memory.vector_index import Nearest, VectorIndex
+from memory.vector_index import VectorIndex
 from ranker.features import Candidates
 
 LEXICAL_POOL = 150  # best full-text rows that become candidates
 DENSE_POOL = 100  # nearest rows by each of the two vectors
-
-# Names that stand for a role rather than a person: no evidence about who is meant.
-ROLES = frozenset({"", "user", "assistant", "agent", "human", "system", "tool", "bot", "ai", "me"})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
@@ -80,23 +75,16 @@ def dense(
     con: Connection, index: VectorIndex, query: NDArray[np.float32], allowed: Filter
 ) -> NDArray[np.int64]:
     """Return the memories nearest by either vector."""
-    scopes = None if allowed.scopes is None else set(allowed.scopes)
-    found = index.search(query, scopes, DENSE_POOL)
+    only = None
     if allowed.kinds or allowed.as_of:
         kinds = json.dumps(allowed.kinds) if allowed.kinds else None
-        seqs = con.execute(
+        rows = con.execute(
             "SELECT seq FROM memory WHERE (? IS NULL OR kind IN (SELECT value FROM json_each(?)))"
-            " AND (NOT ? OR coalesce(valid_from, at) <= ?)",
+            " AND (NOT ? OR coalesce(valid_from, at) <= ?) ORDER BY seq",
             (kinds, kinds, allowed.as_of, allowed.now),
-        ).fetchall()
-        keep = np.isin(found.seq, np.array(seqs, np.int64).ravel())
-        found = Nearest(found.seq[keep], found.own[keep], found.context[keep])
-    best = [
-        np.argpartition(-cosine, min(DENSE_POOL, len(cosine)) - 1)[:DENSE_POOL]
-        for cosine in (found.own, found.context)
-        if len(cosine)
-    ]
-    return found.seq[np.unique(np.concatenate(best))] if best else found.seq
+        )
+        only = np.array(rows.fetchall(), np.int64).ravel()
+    return index.search(query, DENSE_POOL, scopes=allowed.scopes, only=only)
 
 
 def gather(
@@ -105,7 +93,7 @@ def gather(
     near: Sequence[int],
     allowed: Filter,
     *,
-    names: "Names",
+    names: Names,
     wanted: Sequence[str],
 ) -> Pool:
     """Return the union of both channels with the evidence that rows carry; cosines still zero.
@@ -145,43 +133,3 @@ def _share(text: str, wanted: Sequence[str]) -> float:
         return 0.0
     low = text.casefold()
     return sum(1 for span in wanted if span in low) / len(wanted)
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """The store's actors and scopes as they matter to one query."""
-
-    mentioned: frozenset[int]  # actor ids the query names
-    others: frozenset[int]  # persons it does not name, when it names someone
-    sessions: frozenset[int]  # scope ids that are sessions
-    headers: tuple[str, ...]  # names to strip from the embedded query
-
-    @classmethod
-    def of(cls, con: Connection, query: str, visible: Scope) -> "Names":
-        """Read actors and scopes and see which of them the query mentions."""
-        persons = [
-            (ident, name)
-            for ident, name in records.actors(con)
-            if name.casefold() not in ROLES
-        ]
-        named = [(ident, name) for ident, name in persons if mentions(query, name)]
-        levels = {
-            value
-            for _, scope in records.scopes(con)
-            for level, value in scope.values
-            if level != "session" and visible.sees(scope) and mentions(query, value)
-        }
-        return cls(
-            mentioned=frozenset(ident for ident, _ in named),
-            others=frozenset(ident for ident, _ in persons) - {ident for ident, _ in named}
-            if named
-            else frozenset(),
-            sessions=frozenset(ident for ident, scope in records.scopes(con) if scope.session),
-            headers=tuple({form for _, name in named for form in (name, name.split()[0])} | levels),
-        )
-
-    def subject(self, actor: int) -> float:
-        """Return 1 for what the one person named said, -1 for another person's words."""
-        if len(self.mentioned) != 1:
-            return 0.0
-        return 1.0 if actor in self.mentioned else -1.0 if actor in self.others else 0.0

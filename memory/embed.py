@@ -58,7 +58,7 @@ class TorchEmbedder:
     @property
     def dim(self) -> int:
         """Width of a vector."""
-        return self.encode([""]).shape[1]
+        return len(self.encode([""])[0])
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return one unit vector per text, `(texts, dim)`, in the order given.

@@ -146,10 +146,12 @@ def finish(
     probes = verify.probes(place.con, place.signals, place.home, targets, needles)
     failed = any(probe.result == "fail" for probe in probes)
     receipt = _receipt(place, ident, "failed" if failed else "verified", probes, "")
+    # The receipt is durable before the intent is dropped; after a crash between the two, the
+    # erasure is verified again and its receipt is not written twice.
+    ledger.append(place.home, receipt)
     if not failed:
         with transaction(place.con, place.write_wait):
             erasures.finish(place.con, ident)
-    ledger.append(place.home, receipt)
     seal.empty_log(place.con, wait)
     return receipt
 

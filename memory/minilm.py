@@ -19,7 +19,7 @@ from memory.transformer import FEW_ROWS, PANEL_IN, Affine, Array, Layer, Norm
 
 CHUNK_TOKENS = 2048  # packed rows per pass: 12 MB for the widest activation
 WINDOW = 4096  # texts whose token ids are held at once
-LONG_TEXT = 16_384  # characters that are certain to hold more than 256 tokens of running text
+LONG_TEXT = 16_384  # characters; 256 tokens of running text are about 1200
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class MiniLM:
 
     def tokenize(self, text: str) -> NDArray[np.intp]:
         """Return the token ids of `text`, [CLS] first and [SEP] last, at most `max_tokens`."""
-        ids = self._tokenizer.encode(bounded(well_formed(text))).ids
+        ids = self._tokenizer.encode(well_formed(bounded(text))).ids
         return np.array(ids, np.intp)
 
     def forward(self, ids: Sequence[NDArray[np.intp]]) -> Array:
@@ -105,7 +105,8 @@ class MiniLM:
             self._settle()
         starts = np.cumsum([0, *lengths[:-1]])
         means: Array = np.add.reduceat(x, starts, axis=0)  # mean pooling, up to the scale
-        return means / np.linalg.norm(means, axis=1, keepdims=True)
+        means /= np.linalg.norm(means, axis=1, keepdims=True)
+        return means
 
     def _settle(self) -> None:
         """Repack the next layer, unless this was the first short pass of the process."""
@@ -142,8 +143,8 @@ def well_formed(text: str) -> str:
 def bounded(text: str) -> str:
     """Return the part of a long text that can reach the encoder.
 
-    Each of the first 254 words gives at least one token, so later ones are never read; the
-    tokenizer would still walk all of them.
+    Every word gives at least one token, so no word after the 256th is read by the model; the
+    tokenizer would still walk through all of them.
     """
     if len(text) <= LONG_TEXT:
         return text
@@ -158,24 +159,9 @@ def is_minilm(folder: Path) -> bool:
 def read_shape(folder: Path) -> Shape | None:
     """Return the sizes of the model in `folder`, None if it is of another kind than MiniLM."""
     config = read_json(folder / "config.json")
-    pooling = read_json(folder / "1_Pooling" / "config.json")
-    modules = read_json(folder / "modules.json", [])
     limits = read_json(folder / "sentence_bert_config.json")
-    prompts = read_json(folder / "config_sentence_transformers.json")
-    kinds = [str(module.get("type", "")).rpartition(".")[2] for module in modules]
-    modes = {name for name, on in pooling.items() if name.startswith("pooling_mode") and on is True}
-    alike = (
-        config.get("model_type") == "bert"
-        and config.get("hidden_act") == "gelu"
-        and config.get("position_embedding_type", "absolute") == "absolute"
-        and config.get("torch_dtype", "float32") == "float32"
-        and kinds == ["Transformer", "Pooling", "Normalize"]
-        and modes == {"pooling_mode_mean_tokens"}
-        and not limits.get("do_lower_case")
-        and not prompts.get("default_prompt_name")
-        and (folder / "tokenizer.json").is_file()
-    )
-    if not alike:
+    longest = read_json(folder / "tokenizer_config.json").get("model_max_length")
+    if not is_bert(config) or not is_mean_pooled(folder) or limits.get("do_lower_case"):
         return None
     try:
         shape = Shape(
@@ -185,7 +171,7 @@ def read_shape(folder: Path) -> Shape | None:
             inner=int(config["intermediate_size"]),
             vocabulary=int(config["vocab_size"]),
             positions=int(config["max_position_embeddings"]),
-            max_tokens=int(limits["max_seq_length"]),
+            max_tokens=int(limits.get("max_seq_length", longest)),
             epsilon=float(config["layer_norm_eps"]),
         )
     except (KeyError, TypeError, ValueError):
@@ -193,6 +179,32 @@ def read_shape(folder: Path) -> Shape | None:
     sliced = shape.hidden % PANEL_IN == 0 and shape.inner % PANEL_IN == 0
     divided = shape.heads > 0 and shape.hidden % shape.heads == 0
     return shape if sliced and divided and 2 < shape.max_tokens <= shape.positions else None
+
+
+def is_bert(config: Mapping[str, Any]) -> bool:
+    """Say whether `memory.transformer` computes what this `config.json` describes."""
+    return (
+        config.get("model_type") == "bert"
+        and config.get("hidden_act") == "gelu"
+        and config.get("position_embedding_type", "absolute") == "absolute"
+        and config.get("dtype", config.get("torch_dtype", "float32")) == "float32"
+    )
+
+
+def is_mean_pooled(folder: Path) -> bool:
+    """Say whether the folder's vectors are normalised means over a plain encoder's tokens."""
+    modules = read_json(folder / "modules.json", [])
+    kinds = [str(module.get("type", "")).rpartition(".")[2] for module in modules]
+    pooling = read_json(folder / "1_Pooling" / "config.json")
+    modes = [name for name, on in pooling.items() if name.startswith("pooling_mode_") and on]
+    prompts = read_json(folder / "config_sentence_transformers.json")
+    return (
+        kinds == ["Transformer", "Pooling", "Normalize"]
+        and (modes == ["pooling_mode_mean_tokens"] or pooling.get("pooling_mode") == "mean")
+        and not prompts.get("default_prompt_name")
+        and (folder / "tokenizer.json").is_file()
+        and not (folder / "adapter_config.json").exists()
+    )
 
 
 def read_json(path: Path, default: Any = None) -> Any:

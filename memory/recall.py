@@ -7,9 +7,10 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from memory import candidates, records
+from memory import candidates, records, setting
 from memory.clock import millis
 from memory.db import Connection, snapshot
+from memory.directory import Directory
 from memory.embed import Embedder
 from memory.errors import NotFoundError, UsageError
 from memory.sanitise import validate
@@ -70,7 +71,7 @@ def parse(
     )
 
 
-def visible(con: Connection, scope: Scope, *, strict: bool) -> frozenset[int] | None:
+def visible(known: Directory, scope: Scope, *, strict: bool) -> frozenset[int] | None:
     """Return the ids of the scopes a recall in `scope` may see; None when it is all of them.
 
     Raises:
@@ -78,8 +79,7 @@ def visible(con: Connection, scope: Scope, *, strict: bool) -> frozenset[int] | 
     """
     if not scope.values:
         return None
-    known = records.scopes(con)
-    present = {value for _, other in known for value in other.values}
+    present = {value for _, other in known.scopes for value in other.values}
     absent = [f"{level}:{name}" for level, name in scope.values if (level, name) not in present]
     if strict and absent:
         level = absent[0].partition(":")[0]
@@ -88,7 +88,7 @@ def visible(con: Connection, scope: Scope, *, strict: bool) -> frozenset[int] | 
             f"no memory has scope {absent[0]!r}",
             hint=f"there are {', '.join(near[:5])}" if near else "'mem stats' lists scopes",
         )
-    return frozenset(ident for ident, other in known if scope.sees(other))
+    return frozenset(ident for ident, other in known.scopes if scope.sees(other))
 
 
 def recall(
@@ -96,9 +96,9 @@ def recall(
     query: Query,
     *,
     now: datetime,
+    directory: Directory,
     embedder: Embedder | None,
     index: VectorIndex | None,
-    epoch: int,
     ranker: LinearRanker = DEFAULT,
 ) -> Recalled:
     """Return the best memories for a query with the reasons of each.
@@ -110,18 +110,19 @@ def recall(
         NotFoundError: The scope does not exist.
     """
     with snapshot(con):
+        directory.refresh(con)
         allowed = candidates.Filter(
-            scopes=visible(con, query.scope, strict=query.strict),
+            scopes=visible(directory, query.scope, strict=query.strict),
             kinds=query.kinds,
             now=millis(query.as_of or now),
             as_of=query.as_of is not None,
         )
-        names = candidates.Names.of(con, query.text, query.scope)
+        names = directory.names(query.text)
         searched = terms(query.text)
         matched = candidates.lexical(con, match_expression(searched), allowed)
         vector = near = None
         if embedder is not None and index is not None:
-            index.refresh(con, epoch)
+            index.refresh(con, setting.epoch(con))
             vector = embedder.encode([dense_form(query.text, names.headers)])[0]
             near = candidates.dense(con, index, vector, allowed)
         pool = candidates.gather(

@@ -85,7 +85,7 @@ def _is_word(c: str) -> bool:
 
 
 def validate(text: str, *, field: str = "text", limit: int = 1_000_000) -> str:
-    """Return `text` as it may be stored: newlines as `\\n`, no space around it, else untouched.
+    """Return `text` as it may be stored: LF line ends, no space around, else untouched.
 
     Args:
         text: What is to be stored.
@@ -95,8 +95,9 @@ def validate(text: str, *, field: str = "text", limit: int = 1_000_000) -> str:
     Raises:
         UsageError: It is no text, empty, too long, or cannot be kept as UTF-8 without NUL.
     """
-    if not isinstance(text, str):
-        raise UsageError(f"{field} is a {type(text).__name__}, not a string")  # type: ignore[unreachable]
+    given: object = text  # callers from JSON may hand over anything
+    if not isinstance(given, str):
+        raise UsageError(f"{field} is of type {type(given).__name__!r}, not a string")
     text = text.replace("\r\n", "\n").replace("\r", "\n").strip()
     if not text or not clean(text).strip():
         raise UsageError(f"{field} is empty", hint="give at least one visible character")

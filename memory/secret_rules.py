@@ -392,7 +392,7 @@ VENDORS: tuple[Rule, ...] = (
     _rule(
         "jwt",
         "JSON web token",
-        rf"eyJ{_W}{{8,}}+(?:\.{_W}{{2,}}+){{1,4}}+",
+        rf"(?:(?<!{_W})|(?<=\\[nrt]))eyJ{_W}{{8,}}+(?:\.{_W}{{2,}}+){{1,4}}+",
         "eyj",
         check=_has_jwt_header,
     ),

@@ -8,7 +8,8 @@ _SENTENCE_END = ".,:;)]}>*。\uff0c、\uff1b"
 _BLANK = re.compile(
     r"""(?ix)
     [<\[({].* | \$[({].* | \$[a-z_]+ | (?-i:\$[A-Z_][A-Z0-9_]*) | \$env:.*
-    | %\w+% | %[({].* | %[sdv] | \#\{.* | !(?:vault|ref|sub|secret|env|include|getatt)\b.* | @[a-z]+ | [*•●.…_\-x?#+=~|]+
+    | %\w+% | %[({].* | %[sdv] | \#\{.* | !(?:vault|ref|sub|secret|env|include|getatt)\b.* | @[a-z]+
+    | [*•●.…_\-x?#+=~|]+
     | .*(?:example|placeholder|change[_-]?me|x{4}|redacted|process\.env|os\.environ|getenv
           |import\.meta|dummy).*
     | .*[_-]here | (?:insert|replace|enter)[_ -].* | your.*
@@ -55,6 +56,13 @@ unknown unsafe unset up use user username valid value var varchar very visible w
 what when where which why will with without write wrong yes you your
 """
 _COMMON = frozenset(_COMMON_TEXT.split())
+_GRAMMAR_TEXT = (
+    "a about after all always an and any are as at be before being but by can do does each for from"
+    " has have how if in is it its least long must need never not of on only or our same should so"
+    " some that the their them then there these they this those to was were what when where which"
+    " will with you your"
+)
+_GRAMMAR = frozenset(_GRAMMAR_TEXT.split())
 _OTHER_TOKENS = re.compile(
     r"(?i)(?:next|prev|page|paging|eos|bos|pad|unk|sep|mask|cls|stop|special|sync|continuation"
     r"|cursor|max|min|num|total|per|public|publishable|site)[ _.-]?$"
@@ -176,10 +184,10 @@ def _at_end(match: re.Match[str]) -> bool:
 def is_phrase(match: re.Match[str]) -> bool:
     """Tell whether the words after "passphrase:" are drawn words and no sentence."""
     drawn = re.split(r"[ ,]+", match["secret"].lower())
-    common = sum(word in _COMMON for word in drawn)
+    grammar = sum(word in _GRAMMAR for word in drawn)
     if len(drawn) >= 12:
-        return common <= len(drawn) // 4  # the usual word list shares a few words with prose
-    return not common and not any(map(_ADJECTIVE.fullmatch, drawn))
+        return grammar <= len(drawn) // 4  # the usual word list shares a few words with prose
+    return not grammar and not any(word.endswith(("ed", "ing")) for word in drawn)
 
 
 def is_login(match: re.Match[str]) -> bool:

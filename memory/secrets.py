@@ -37,18 +37,19 @@ _FOREIGN = (
     "passwort|kennwort|contrase[nñ]a|mot de passe|senha|wachtwoord|has[lł]o|l[öo]senord"
     "|adgangskode|salasana|пароль|密码|密碼|パスワード|비밀번호"
 )
-_IS = r"(?:has been |was |is )?(?:set|changed|reset|updated) to\b|is\b|was\b|[:\uff1a=]"
-_IST = r"is|ist\b|lautet\b|es\b|est\b|é\b|è\b|jest\b|är\b|er\b|on\b|[:\uff1a=]|是|为|為|は|는|은"
+_IS = r"(?:has been |was |is )?(?:set|changed|reset|updated) to\b|is\b|was\b"
+_IST = r"is\b|ist\b|lautet\b|es\b|est\b|é\b|è\b|jest\b|är\b|er\b|on\b|[:\uff1a=]|是|为|為|は|는|은"
 _FOR = r"(?:[ ](?:for|to|of|on|für|para|pour)[ ][^\n.:=]{1,40}?)??\s{0,3}"
 _TOLD = (
-    rf"(?:\b(?:passw(?:or)?d|passphrase|passcode|pwd){_FOR}(?:{_IS})"
+    rf"(?:\b(?:passw(?:or)?d|passphrase|passcode|pwd)"
+    rf"(?:{_FOR}(?:{_IS})|[ ](?:for|to|of|on)[ ][^\n.:=]{{1,40}}[:=])"
     rf"|(?P<foreign>{_FOREIGN}){_FOR}(?:{_IST}))"
     rf"(?:[ ](?:now|still|again|simply|just|currently))?+\s{{0,3}}[:\uff1a]?+\s{{0,3}}{_VALUE}"
 )
 _FLAG = (
-    r"(?<!\S)--(?:[a-z0-9]{1,20}-){0,4}(?:password|passwd|passphrase|token|secret"
+    r"(?<![\w-])--(?:[a-z0-9]{1,20}-){0,4}(?:password|passwd|passphrase|token|secret"
     r"|(?:api|access|secret|auth|private)-?key)[= \t]{1,4}"
-    r"(?P<quote>[\"'])?+(?P<secret>[^\s\"']{4,512}+)"
+    r"(?P<quote>[\"'])?+(?P<secret>[^\s\"'`]{4,512}+)"
 )
 _PHRASE = (
     r"(?:passphrase|(?:seed|recovery|backup|mnemonic)[ _-](?:phrase|words)|mnemonic"
@@ -124,7 +125,8 @@ _GENERAL = (
         "told-password",
         "password told in a sentence",
         _TOLD,
-        "passw|passphrase|passcode|pwd|" + re.sub(r"\[(.).\]", r"\1", _FOREIGN) + "|contrasen|hasł",
+        "passw|passphrase|passcode|pwd|kennwort|contrase|mot de passe|senha|wachtwoord|haslo|hasło"
+        "|senord|adgangskode|salasana|пароль|密码|密碼|パスワード|비밀번호",
         words.is_told_password,
     ),
     _rule(
@@ -160,6 +162,7 @@ _GENERAL = (
 )
 
 _TABLE: tuple[Rule, ...] = (*PRIVATE_KEYS, *VENDORS, *_GENERAL)
+_HINTS = tuple((hint, rank) for rank, rule in enumerate(_TABLE) for hint in rule.hints or ("",))
 RULES: tuple[tuple[str, str], ...] = tuple((rule.name, rule.says) for rule in _TABLE)
 
 
@@ -183,12 +186,8 @@ def _spans(text: str) -> list[tuple[int, int, str]]:
     # Markers are blanked at equal length: the name of a rule is no name of a value.
     blanked = _MARKER.sub(lambda marker: f"[{'*' * (len(marker[0]) - 2)}]", text)
     low = blanked.lower()
-    found = [
-        (start, -end, rank)
-        for rank, rule in enumerate(_TABLE)
-        if not rule.hints or any(hint in low for hint in rule.hints)
-        for start, end in _finds(rule, blanked)
-    ]
+    hinted = {rank for hint, rank in _HINTS if hint in low}
+    found = [(start, -end, rank) for rank in hinted for start, end in _finds(_TABLE[rank], blanked)]
     merged: list[tuple[int, int, str]] = []
     for start, end, rank in sorted(found):
         if merged and start < merged[-1][1]:

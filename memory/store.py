@@ -30,6 +30,7 @@ from memory import recall as recalling
 from memory import remember as remembering
 from memory.clock import Clock, now
 from memory.db import Connection, connect, identity, mapped_errors, snapshot, transaction
+from memory.directory import Directory
 from memory.embed import Embedder, load_embedder
 from memory.errors import NotFoundError, StoreBusyError, UsageError
 from memory.ids import new_id
@@ -91,6 +92,7 @@ class Store:
         self._lock = threading.RLock()
         self._signals: Connection | None = None
         self._index: VectorIndex | None = None
+        self._directory = Directory()
         self._con = connect(self.home / files.DATABASE, wait=wait, create=create)
         with self._guard():
             self._begin(embedder)
@@ -342,9 +344,9 @@ class Store:
                 con,
                 asked,
                 now=self._clock(),
+                directory=self._directory,
                 embedder=model,
                 index=self._index,
-                epoch=setting.epoch(con),
             )
 
     def get(self, memory_id: str) -> Memory:

@@ -66,6 +66,11 @@ def terms(query: str) -> list[str]:
     return list(chosen)[:MAX_TERMS]
 
 
+def words(text: str) -> list[str]:
+    """Return the words of a text, casefolded."""
+    return _WORD.findall(text[:MAX_QUERY_CHARS].casefold())
+
+
 def match_expression(query_terms: Iterable[str]) -> str:
     """Return an FTS5 expression that matches any term; safe for every text.
 

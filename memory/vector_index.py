@@ -22,9 +22,10 @@ from memory.db import Connection
 
 PREVIOUS, NEXT = 0.5, 0.3  # weights of the neighbours in the averaged vector
 EXACT = 4_096  # up to so many rows are scored exactly
-RESCORED = 1_024  # rows rescored after a bit scan
+RESCORED = 512  # rows rescored after a bit scan
 
 Rows = NDArray[np.intp]
+Seqs = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
 
@@ -43,15 +44,6 @@ class Segment:
 
     def __len__(self) -> int:
         return len(self.seq)
-
-
-@dataclass(frozen=True, slots=True)
-class Nearest:
-    """Scored memories of one search, unordered."""
-
-    seq: NDArray[np.int64]  # (k,)
-    own: Floats  # (k,) cosine with the memory's own vector
-    context: Floats  # (k,) cosine with the neighbour-averaged vector
 
 
 def quantise(rows: Floats) -> tuple[NDArray[np.int8], Floats]:
@@ -97,7 +89,7 @@ class VectorIndex:
             self.gen = self.saved_gen = 0
             self.epoch = epoch
             self._load()
-        space = vectors.find_space(con, self.space)
+        space = vectors.check_space(con, self.space, self.dim)
         if space is None:
             return
         rows = vectors.newer(con, space, self.gen)
@@ -153,39 +145,32 @@ class VectorIndex:
         flat = np.frombuffer(b"".join(blobs), vectors.STORED)
         return flat.reshape(len(blobs), self.dim).astype(np.float32)
 
-    def search(self, query: Floats, scopes: set[int] | None, k: int) -> Nearest:
-        """Return the memories nearest to `query` `(dim,)` by either vector, at least `k` of each.
+    def search(
+        self, query: Floats, k: int, *, scopes: frozenset[int] | None, only: Seqs | None
+    ) -> Seqs:
+        """Return the memories nearest to `query` `(dim,)`: the best `k` by each of the vectors.
 
         Args:
             query: Unit vector.
-            scopes: Ids of the scopes that may answer; None for all.
             k: How many are wanted by each of the two vectors.
+            scopes: Ids of the scopes that may answer; None for all.
+            only: Sorted seqs that may answer; None for all.
         """
-        found = [self._nearest(part, query, scopes, k) for part in (self.base, self.tail)]
-        return Nearest(
-            seq=np.concatenate([part.seq for part in found]),
-            own=np.concatenate([part.own for part in found]),
-            context=np.concatenate([part.context for part in found]),
-        )
+        best: list[Seqs] = []
+        rows = [_allowed(part, scopes, only) for part in (self.base, self.tail)]
+        for side in ("own", "context"):
+            found = [
+                _nearest(part, side, query, within, k)
+                for part, within in zip((self.base, self.tail), rows, strict=True)
+            ]
+            seqs = np.concatenate([seq for seq, _ in found])
+            cosines = np.concatenate([cosine for _, cosine in found])
+            if len(seqs) > k:
+                seqs = seqs[np.argpartition(-cosines, k)[:k]]
+            best.append(seqs)
+        return np.union1d(*best)
 
-    def _nearest(
-        self, part: Segment, query: Floats, scopes: set[int] | None, k: int
-    ) -> Nearest:
-        rows: Rows | None = None
-        if scopes is not None:
-            allowed = np.zeros(max([int(part.scope.max(initial=0)), *scopes]) + 1, np.bool_)
-            allowed[list(scopes)] = True
-            rows = np.flatnonzero(allowed[part.scope])
-        if (len(part) if rows is None else len(rows)) > EXACT:
-            bits = sign_bits(query[None, :])[:, 0]
-            wanted = max(RESCORED, 4 * k)
-            rows = np.union1d(
-                _closest(part.own_bits, bits, rows, wanted),
-                _closest(part.context_bits, bits, rows, wanted),
-            )
-        return _score(part, query, rows)
-
-    def scores(self, query: Floats, seqs: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    def scores(self, query: Floats, seqs: Seqs) -> tuple[Floats, Floats]:
         """Return both cosines of the given memories; 0 for those without a vector."""
         own = np.zeros(len(seqs), np.float32)
         context = np.zeros(len(seqs), np.float32)
@@ -194,8 +179,8 @@ class VectorIndex:
                 continue
             at = np.minimum(np.searchsorted(part.seq, seqs), len(part) - 1)
             here = part.seq[at] == seqs
-            found = _score(part, query, at[here])
-            own[here], context[here] = found.own, found.context
+            own[here] = _cosines(part.own, part.own_scale, query, at[here])
+            context[here] = _cosines(part.context, part.context_scale, query, at[here])
         return own, context
 
     def save(self) -> None:
@@ -349,13 +334,37 @@ def _closest(
     for word, asked in zip(columns, query, strict=True):
         distance += np.bitwise_count(word ^ asked)
     cut = int(np.searchsorted(np.cumsum(np.bincount(distance)), wanted))
-    near = np.flatnonzero(distance <= cut)[: 4 * wanted]
+    near = np.flatnonzero(distance <= cut)[: 2 * wanted]
     return near if rows is None else rows[near]
 
 
-def _score(part: Segment, query: Floats, rows: Rows | None) -> Nearest:
+def _allowed(part: Segment, scopes: frozenset[int] | None, only: Seqs | None) -> Rows | None:
+    if scopes is None and only is None:
+        return None
+    keep = np.ones(len(part), np.bool_)
+    if scopes is not None:
+        table = np.zeros(max([int(part.scope.max(initial=0)), *scopes]) + 1, np.bool_)
+        table[list(scopes)] = True
+        keep = table[part.scope]
+    if only is not None:
+        keep &= np.isin(part.seq, only)
+    return np.flatnonzero(keep)
+
+
+def _nearest(
+    part: Segment, side: str, query: Floats, rows: Rows | None, k: int
+) -> tuple[Seqs, Floats]:
+    codes, scale, bits = (
+        (part.own, part.own_scale, part.own_bits)
+        if side == "own"
+        else (part.context, part.context_scale, part.context_bits)
+    )
+    if (len(part) if rows is None else len(rows)) > EXACT:
+        rows = _closest(bits, sign_bits(query[None, :])[:, 0], rows, max(RESCORED, 4 * k))
     if rows is None:
         rows = np.arange(len(part))
-    own = (part.own[rows].astype(np.float32) @ query) * part.own_scale[rows]
-    context = (part.context[rows].astype(np.float32) @ query) * part.context_scale[rows]
-    return Nearest(seq=part.seq[rows], own=own, context=context)
+    return part.seq[rows], _cosines(codes, scale, query, rows)
+
+
+def _cosines(codes: NDArray[np.int8], scale: Floats, query: Floats, rows: Rows) -> Floats:
+    return np.asarray((codes[rows].astype(np.float32) @ query) * scale[rows], np.float32)

@@ -10,14 +10,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory.db import Connection
+from memory.errors import UsageError
 
 STORED = np.dtype("<f2")  # 768 bytes for 384 dimensions; cosine error below 1e-3
 
 
 def intern_space(con: Connection, name: str, dim: int) -> int:
-    """Return the id of a vector space, creating it when it is new."""
+    """Return the id of a vector space, creating it when it is new.
+
+    Raises:
+        UsageError: The space has vectors of another length.
+    """
     con.execute("INSERT INTO space (name, dim) VALUES (?, ?) ON CONFLICT DO NOTHING", (name, dim))
-    return int(con.execute("SELECT id FROM space WHERE name = ?", (name,)).fetchone()[0])
+    return check_space(con, name, dim) or 0
+
+
+def check_space(con: Connection, name: str, dim: int) -> int | None:
+    """Return the id of a vector space, None when no memory has a vector in it.
+
+    Raises:
+        UsageError: The space has vectors of another length.
+    """
+    row = con.execute("SELECT id, dim FROM space WHERE name = ?", (name,)).fetchone()
+    if row is None:
+        return None
+    if row[1] != dim:
+        raise UsageError(
+            f"model {name!r} gives vectors of length {dim}, the store has them of length {row[1]}",
+            hint="use the model the store was made with, or name the changed one differently",
+        )
+    return int(row[0])
 
 
 def find_space(con: Connection, name: str) -> int | None:
@@ -27,7 +49,7 @@ def find_space(con: Connection, name: str) -> int | None:
 
 
 def put(con: Connection, space: int, seqs: Sequence[int], rows: NDArray[np.float32]) -> None:
-    """Store one vector per memory, replacing an older one of the same space."""
+    """Store one vector per memory, replacing an older one of the same space, `(n, dim)`."""
     gen = _next_gen(con, space)
     con.executemany(
         "INSERT INTO vector (seq, space_id, gen, own) VALUES (?, ?, ?, ?)"
