@@ -1,9 +1,9 @@
 """A store of any size from the bundled demo conversation, the same for the same seed.
 
-The first rows are the conversation itself. The rest are its sentences recombined in pairs, with a
+The first rows are the conversation itself. The rest are word chains drawn from its bigrams, with a
 Zipf tail of invented words, so that posting lists and vocabulary grow as in a real store. Encoding
-a hundred thousand texts takes half an hour and says nothing about search, so the vectors of the
-recombined rows are mixed from those of their sentences, plus noise; queries are always encoded.
+a hundred thousand texts takes half an hour and says nothing about search, so the vectors of those
+rows are mixed from two of the conversation's sentences, plus noise; queries are always encoded.
 """
 
 import json
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib import resources
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -71,10 +72,11 @@ def corpus(n: int, model: Embedder, seed: int = 7) -> tuple[list[Draft], MixedEm
         mixed.known[f"{draft.actor}: {draft.text}"] = row
     drafts = list(real)
     start = datetime(2025, 1, 6, 9, 0, tzinfo=UTC)
+    chain = _chain([d.text for d in real])
     for i in range(n - len(real)):
         one, two = rng.integers(0, len(sentences), 2)
         tail = " ".join(_word(rank) for rank in rng.zipf(1.3, 4) % 200_000)
-        text = f"{sentences[one][1]} {sentences[two][1]} {tail} {i}"
+        text = f"{_walk(chain, int(rng.integers(12, 30)), rng)} {tail} {i}"
         noise = rng.normal(size=model.dim).astype(np.float32)
         row = 0.8 * base[one] + 0.45 * base[two] + 0.35 * noise / np.linalg.norm(noise)
         actor = sentences[one][0]
@@ -90,6 +92,25 @@ def corpus(n: int, model: Embedder, seed: int = 7) -> tuple[list[Draft], MixedEm
             )
         )
     return drafts, mixed
+
+
+def _chain(texts: Sequence[str]) -> dict[str, list[str]]:
+    following: dict[str, list[str]] = {}
+    for text in texts:
+        words = ["", *text.split(), ""]
+        for word, after in pairwise(words):
+            following.setdefault(word, []).append(after)
+    return following
+
+
+def _walk(chain: dict[str, list[str]], length: int, rng: np.random.Generator) -> str:
+    word, out = "", []
+    while len(out) < length:
+        after = chain[word]
+        word = after[int(rng.integers(len(after)))]
+        if word:
+            out.append(word)
+    return " ".join(out)
 
 
 def _word(rank: int) -> str:

@@ -1,4 +1,4 @@
-"""Finding candidates: full-text and vector channels under one filter, and their raw evidence."""
+"""Candidates of one recall: the union of the full-text and vector channels, with their evidence."""
 
 import json
 from collections.abc import Sequence
@@ -10,22 +10,12 @@ from numpy.typing import NDArray
 from memory.clock import moment
 from memory.db import Connection
 from memory.directory import Names
+from memory.lexical import Filter
 from memory.text import is_question
-from memory.types import Kind
 from memory.vector_index import VectorIndex
 from ranker.features import Candidates
 
-LEXICAL_POOL = 150  # best full-text rows that become candidates
 DENSE_POOL = 100  # nearest rows by each of the two vectors
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filter:
-    """Which memories may answer."""
-
-    scopes: frozenset[int] | None  # scope ids; None for all
-    kinds: tuple[Kind, ...] = ()  # empty for all
-    now: int = 0  # milliseconds; what is valid then
-    as_of: bool = False  # True: only what was already known at `now`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,41 +24,6 @@ class Pool:
 
     seq: NDArray[np.int64]
     evidence: Candidates
-
-
-_LEXICAL = """
-    SELECT memory_fts.rowid, -bm25(memory_fts, 1, 1, .5, .3, .15) AS score
-    FROM memory_fts WHERE memory_fts MATCH ? ORDER BY score DESC LIMIT ?
-"""
-# Same, when a filter applies; the unary plus keeps the planner from driving by scope.
-_LEXICAL_FILTERED = """
-    SELECT memory_fts.rowid, -bm25(memory_fts, 1, 1, .5, .3, .15) AS score
-    FROM memory_fts JOIN memory m ON m.seq = memory_fts.rowid
-    WHERE memory_fts MATCH ?
-      AND (? IS NULL OR +m.scope_id IN (SELECT value FROM json_each(?)))
-      AND (? IS NULL OR m.kind IN (SELECT value FROM json_each(?)))
-      AND (NOT ? OR coalesce(m.valid_from, m.at) <= ?)
-    ORDER BY score DESC LIMIT ?
-"""
-
-
-def lexical(con: Connection, expression: str, allowed: Filter) -> dict[int, float]:
-    """Return seq -> bm25 (higher is better) of the best full-text matches."""
-    if not expression:
-        return {}
-    if allowed.scopes is None and not allowed.kinds and not allowed.as_of:
-        rows = con.execute(_LEXICAL, (expression, LEXICAL_POOL))
-    else:
-        scopes = None if allowed.scopes is None else json.dumps(sorted(allowed.scopes))
-        kinds = json.dumps(allowed.kinds) if allowed.kinds else None
-        rows = con.execute(
-            _LEXICAL_FILTERED,
-            (
-                expression, scopes, scopes, kinds, kinds,
-                allowed.as_of, allowed.now, LEXICAL_POOL,
-            ),
-        )
-    return dict(rows.fetchall())
 
 
 def dense(

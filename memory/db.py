@@ -88,6 +88,15 @@ def connect(path: Path, *, wait: float, create: bool, schema: str = "store") -> 
     return con
 
 
+def connect_reader(path: Path) -> Connection:
+    """Open a second connection that only reads; for use by one thread at a time."""
+    with mapped_errors(path):
+        con = driver.connect(str(path), isolation_level=None, check_same_thread=False)
+        for pragma in ("query_only=ON", "temp_store=MEMORY", f"busy_timeout={BUSY_MS}"):
+            con.execute(f"PRAGMA {pragma}").fetchall()
+    return con
+
+
 def _refuse_link(path: Path) -> None:
     for place in (path.parent, path):
         if place.is_symlink():

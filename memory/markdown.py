@@ -39,7 +39,12 @@ class _Block:
 
     @property
     def words(self) -> int:
-        return len(_WORD.findall(self.text))
+        return _words(self.text)
+
+
+def _words(text: str) -> int:
+    """Count words, CJK signs as one each; long runs without a space count by their length."""
+    return len(_WORD.findall(text)) + len(text) // 500
 
 
 def front_matter(text: str) -> tuple[dict[str, str], int]:
@@ -139,7 +144,7 @@ def _parts(block: _Block) -> Iterator[_Block]:
     part, words = _Block(), 0
     for number, line in block.lines:
         for piece in _pieces(line):
-            size = len(_WORD.findall(piece)) + len(piece) // 500
+            size = _words(piece)
             if part.lines and words + size > MANY_WORDS:
                 yield part
                 part, words = _Block(), 0
@@ -153,7 +158,7 @@ def _parts(block: _Block) -> Iterator[_Block]:
 
 
 def _pieces(line: str) -> Iterator[str]:
-    if len(_WORD.findall(line)) <= MANY_WORDS and len(line) <= _MAX_CHARS:
+    if _words(line) <= MANY_WORDS and len(line) <= _MAX_CHARS:
         yield line
         return
     for sentence in filter(None, _SENTENCE.split(line)):

@@ -13,9 +13,10 @@ from memory.db import Connection, snapshot
 from memory.directory import Directory
 from memory.embed import Embedder
 from memory.errors import NotFoundError, UsageError
+from memory.lexical import Filter, Lexical
 from memory.sanitise import validate
 from memory.scope import Scope
-from memory.text import dates, dense_form, identifiers, match_expression, terms, tokens
+from memory.text import dates, dense_form, identifiers, terms, tokens
 from memory.types import KINDS, Hit, Kind, Memory, Reason, Recalled
 from memory.vector_index import VectorIndex
 from ranker import features
@@ -97,6 +98,7 @@ def recall(
     *,
     now: datetime,
     directory: Directory,
+    lexical: Lexical,
     embedder: Embedder | None,
     index: VectorIndex | None,
     ranker: LinearRanker = DEFAULT,
@@ -111,7 +113,7 @@ def recall(
     """
     with snapshot(con):
         directory.refresh(con)
-        allowed = candidates.Filter(
+        allowed = Filter(
             scopes=visible(directory, query.scope, strict=query.strict),
             kinds=query.kinds,
             now=millis(query.as_of or now),
@@ -119,7 +121,7 @@ def recall(
         )
         names = directory.names(query.text)
         searched = terms(query.text)
-        matched = candidates.lexical(con, match_expression(searched), allowed)
+        search = lexical.begin(con, searched, allowed)
         vector = near = None
         if embedder is not None and index is not None:
             index.refresh(con, setting.epoch(con))
@@ -127,7 +129,7 @@ def recall(
             near = candidates.dense(con, index, vector, allowed)
         pool = candidates.gather(
             con,
-            matched,
+            search.result(),
             [] if near is None else near.tolist(),
             allowed,
             names=names,

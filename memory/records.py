@@ -54,12 +54,7 @@ def find_key(con: Connection, root: str, key: str) -> tuple[int, str] | None:
 def put(con: Connection, draft: Draft, *, scope: Scope, ident: str, now: datetime) -> int:
     """Insert one memory at the end of its session and return its seq; not yet indexed."""
     scope_id = _intern_scope(con, str(scope))
-    tail = None
-    if scope.session:
-        row = con.execute(
-            "SELECT max(seq) FROM memory WHERE scope_id = ? AND next_seq IS NULL", (scope_id,)
-        ).fetchone()
-        tail = row[0]
+    last = _last(con, scope_id) if scope.session else None
     seq = con.execute(
         "INSERT INTO memory (id, text, kind, title, scope_id, actor_id, at, recorded_at,"
         " valid_from, valid_to, identity, digest, prev_seq)"
@@ -77,12 +72,12 @@ def put(con: Connection, draft: Draft, *, scope: Scope, ident: str, now: datetim
             None if draft.valid_to is None else millis(draft.valid_to),
             identity(draft, scope),
             digest(draft.text),
-            tail,
+            last,
         ),
     ).lastrowid
     assert seq is not None  # noqa: S101 - an INSERT always has a rowid; narrows the type
-    if tail is not None:
-        con.execute("UPDATE memory SET next_seq = ? WHERE seq = ?", (seq, tail))
+    if last is not None:
+        con.execute("UPDATE memory SET next_seq = ? WHERE seq = ?", (seq, last))
     return seq
 
 
@@ -90,12 +85,20 @@ def tail(con: Connection, scope: Scope) -> list[int]:
     """Return the last two memories of a session: the ones whose context a new turn changes."""
     if not scope.session:
         return []
-    rows = con.execute(
-        "SELECT m.seq, m.prev_seq FROM memory m JOIN scope s ON s.id = m.scope_id"
-        " WHERE s.path = ? AND m.next_seq IS NULL ORDER BY m.seq DESC LIMIT 1",
-        (str(scope),),
-    ).fetchall()
-    return [seq for row in rows for seq in row if seq is not None]
+    row = con.execute("SELECT id FROM scope WHERE path = ?", (str(scope),)).fetchone()
+    last = None if row is None else _last(con, row[0])
+    if last is None:
+        return []
+    (before,) = con.execute("SELECT prev_seq FROM memory WHERE seq = ?", (last,)).fetchone()
+    return [last] if before is None else [before, last]
+
+
+def _last(con: Connection, scope_id: int) -> int | None:
+    # max() walks the index; ORDER BY seq LIMIT 1 would walk the table backwards.
+    row = con.execute(
+        "SELECT max(seq) FROM memory WHERE scope_id = ? AND next_seq IS NULL", (scope_id,)
+    ).fetchone()
+    return None if row[0] is None else int(row[0])
 
 
 def attest(con: Connection, seq: int, draft: Draft, now: datetime) -> None:
@@ -103,8 +106,8 @@ def attest(con: Connection, seq: int, draft: Draft, now: datetime) -> None:
     actor = _intern_actor(con, draft.actor)
     at = millis(draft.at or now)
     known = con.execute(
-        "SELECT 1 FROM provenance WHERE seq = ? AND root = ? AND source = ? AND actor_id = ?"
-        " AND uri = ? AND (at = ? OR ? IS NULL) AND key IS ?",
+        "SELECT 1 FROM provenance WHERE seq = ? AND root = ? AND source = ? AND +actor_id = ?"
+        " AND +uri = ? AND (at = ? OR ? IS NULL) AND key IS ?",
         (seq, draft.root, draft.source, actor, draft.uri, at, draft.at and at, draft.key),
     ).fetchone()
     if known is None:

@@ -52,19 +52,22 @@ def prepare(draft: Draft, *, keep_secrets: bool = False) -> Prepared:
             millis(at)
     if draft.valid_from and draft.valid_to and draft.valid_from >= draft.valid_to:
         raise UsageError("valid_to is not after valid_from")
-    text = validate(draft.text, limit=MAX_TEXT)
-    title = _field(draft.title, "title")
+    searched = {
+        "text": validate(draft.text, limit=MAX_TEXT),
+        "title": _field(draft.title, "title"),
+        "uri": _field(draft.uri, "uri"),
+    }
     fired: tuple[str, ...] = ()
     if not keep_secrets:
-        text, fired = redact(text)
-        title, in_title = redact(title)
-        fired += in_title
+        for name, value in searched.items():
+            searched[name], rules = redact(value)
+            fired += rules
     checked = replace(
         draft,
-        text=text,
-        title=title,
+        text=searched["text"],
+        title=searched["title"],
+        uri=searched["uri"],
         actor=_field(draft.actor, "actor"),
-        uri=_field(draft.uri, "uri"),
         root=_field(draft.root, "root"),
         key=None if draft.key is None else validate(draft.key, field="key", limit=MAX_FIELD),
     )
@@ -102,7 +105,8 @@ def remember(
         embedder: Names the vector space; None stores no vectors.
         encoded: One unit row per draft, `(len(batch), dim)`.
     """
-    changed = sorted({seq for one in batch for seq in records.tail(con, one.scope)})
+    scopes = {one.scope for one in batch}
+    changed = sorted({seq for scope in scopes for seq in records.tail(con, scope)})
     records.unindex(con, changed)
     fresh: dict[int, int] = {}  # seq -> position in the batch
     result: list[Remembered] = []

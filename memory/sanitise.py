@@ -36,6 +36,7 @@ _PLAIN = re.compile(r"[\t\n -~]*")
 # apart ("かき" oyster, "かぎ" key); the other marks are accents and points that people leave out.
 _LETTER_MARKS = frozenset({0, 6, 7, 8, 9, 84, 91, 103, 107, 118, 122, 129, 130, 132})
 _IGNORABLE = re.compile("[\u034f\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+_ASCII_CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x7f]")  # those that are no space
 _ASCII_GAP = re.compile(r"[^0-9a-z_]+")
 
 
@@ -58,7 +59,7 @@ def canonical(text: str) -> str:
     letters of their script stay. The canonical form of the result is the result.
     """
     if text.isascii():
-        return _ASCII_GAP.sub(" ", text.lower()).strip()
+        return _ASCII_GAP.sub(" ", _ASCII_CONTROL.sub("", text.lower())).strip()
     folded = _folded(text)
     # Folding case can bring up characters that fold once more (final iota, dotted capital i).
     while (again := _folded(folded)) != folded:

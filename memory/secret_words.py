@@ -12,7 +12,7 @@ _BLANK = re.compile(
     | [*•●.…_\-x?#+=~|]+
     | .*(?:example|placeholder|change[_-]?me|x{4}|redacted|process\.env|os\.environ|getenv
           |import\.meta|dummy).*
-    | .*[_-]here | (?:insert|replace|enter)[_ -].* | your.*
+    | .*\{[a-z_][\w.()]*\}.* | .*[_-]here | (?:insert|replace|enter)[_ -].* | your.*
     | (?:arn|op|vault|ssm|env|file|https?|data):.*
     """,
 )
@@ -63,9 +63,13 @@ _GRAMMAR_TEXT = (
     " will with you your"
 )
 _GRAMMAR = frozenset(_GRAMMAR_TEXT.split())
+_KEY_OF = re.compile(
+    r"(?i)(?:api|access|auth|private|secret|signing|encryption|master|account|storage|service"
+    r"|deploy|license|webhook)[_ .-]?$"
+)
 _OTHER_TOKENS = re.compile(
     r"(?i)(?:next|prev|page|paging|eos|bos|pad|unk|sep|mask|cls|stop|special|sync|continuation"
-    r"|cursor|max|min|num|total|per|public|publishable|site)[ _.-]?$"
+    r"|cursor|max|min|num|total|per|public|publishable|site)[ _.-]?$|:$"
 )
 _ISSUERS = (  # first digits and lengths of the card networks
     (re.compile(r"4"), (16, 19)),
@@ -96,17 +100,25 @@ def is_assigned_password(match: re.Match[str]) -> bool:
 
 
 def is_told_password(match: re.Match[str]) -> bool:
-    """Tell whether "the password is VALUE" gives a password away.
-
-    Outside English any plain word may be an adjective, so only a value in quotes or with digits or
-    signs in it counts.
-    """
+    """Tell whether "the password is VALUE" gives a password away."""
     found = bare(match)
-    if match["foreign"] and not match["quote"] and _WORDS.fullmatch(found):
-        return False
     if _PATH.fullmatch(found) or _FILE.fullmatch(found) or "://" in found:
         return False
     return _is_password(found, match)
+
+
+def is_password_beside_its_name(match: re.Match[str]) -> bool:
+    """Tell whether "password VALUE" without a verb gives one away: letters and digits mixed."""
+    found = match["secret"].rstrip(_SENTENCE_END)
+    mixed = any(c.isdigit() for c in found) and any(c.isalpha() for c in found)
+    blank = _is_hollow(found) or _TECHNICAL.match(found) or _SLUG.fullmatch(found)
+    return mixed and not blank and not _CODE.fullmatch(found) and not _NUMERIC.fullmatch(found)
+
+
+def is_told_password_abroad(match: re.Match[str]) -> bool:
+    """Tell the same of other languages, where any plain word may be an adjective."""
+    words = not match["quote"] and _WORDS.fullmatch(bare(match))
+    return not words and is_told_password(match)
 
 
 def is_flag_value(match: re.Match[str]) -> bool:
@@ -121,7 +133,10 @@ def is_assigned_token(match: re.Match[str]) -> bool:
     found = bare(match)
     if len(found) < 8 or any(c.isspace() for c in found) or _is_hollow(found):
         return False
-    if _OTHER_TOKENS.search(match.string[max(0, match.start() - 16) : match.start()]):
+    before = match.string[max(0, match.start() - 16) : match.start()]
+    if match["name"].lower() == "key" and not _KEY_OF.search(before):
+        return False
+    if _OTHER_TOKENS.search(before):
         return False
     if _PATH.fullmatch(found) or _NUMERIC.fullmatch(found) or _DIGEST.match(found):
         return False
@@ -129,7 +144,7 @@ def is_assigned_token(match: re.Match[str]) -> bool:
         return False
     if found.isalpha():
         return len(found) >= 16 and not _HUMPS.fullmatch(found)
-    if _SLUG.fullmatch(found) or (not match["quote"] and _CODE.fullmatch(found)):
+    if _SLUG.fullmatch(found) or (match["quote"] in (None, "`") and _CODE.fullmatch(found)):
         return False
     if any(c.isdigit() for c in found):
         return any(c.isalpha() for c in found)
@@ -204,6 +219,8 @@ def is_bearer(match: re.Match[str]) -> bool:
     """Tell whether the word after an authorization scheme is a credential."""
     found = match["secret"]
     issued = any(c.isdigit() for c in found) or len(set(found)) >= 12
+    if found.startswith("AWS4-HMAC"):
+        return False  # a scheme; its signature does not outlive the request
     return issued and not _is_hollow(found) and not _CODE.fullmatch(found)
 
 

@@ -11,11 +11,10 @@ _ESCAPED = re.compile(r"(?:\\[nrt]|%[0-9A-Fa-f]{2}|\\u[0-9a-fA-F]{4})$")
 _REACH = 128  # a refused candidate longer than this is passed over, so that scans stay linear
 
 # Names of a value that is secret by itself, and of one that must also look like a token.
-_ITS_NAME = r"(?P<name>passw(?:or)?d|passphrase|passcode|pwd|(?<=[_.'\"-])pass(?=['\"\s:=]))"
-_KEY_NAME = (
-    r"(?:(?:api|access|auth|private|secret|signing|encryption|master|account|storage|service"
-    r"|deploy|license|webhook)[_ .-]?key|secret|token|credential)"
+_ITS_NAME = (
+    r"(?P<name>pass(?:w(?:or)?d|phrase|code)|pwd|(?<=[_.'\"-])pass(?=['\"\s:=])|(?<=\s)pass(?==))"
 )
+_KEY_NAME = r"(?P<name>key|secret|token|credential)"
 _TAIL = (
     r"(?:[_-]?(?:key|base|value|prod(?:uction)?|dev(?:elopment)?|test(?:ing)?|stag(?:ing|e)|live"
     r"|[0-9]{1,3})(?![a-z]))*+"
@@ -41,10 +40,21 @@ _IS = r"(?:has been |was |is )?(?:set|changed|reset|updated) to\b|is\b|was\b"
 _IST = r"is\b|ist\b|lautet\b|es\b|est\b|é\b|è\b|jest\b|är\b|er\b|on\b|[:\uff1a=]|是|为|為|は|는|은"
 _FOR = r"(?:[ ](?:for|to|of|on|für|para|pour)[ ][^\n.:=]{1,40}?)??\s{0,3}"
 _TOLD = (
-    rf"(?:\b(?:passw(?:or)?d|passphrase|passcode|pwd)"
+    rf"(?:pass(?:w(?:or)?d|phrase|code)|pwd)"
     rf"(?:{_FOR}(?:{_IS})|[ ](?:for|to|of|on)[ ][^\n.:=]{{1,40}}[:=])"
-    rf"|(?P<foreign>{_FOREIGN}){_FOR}(?:{_IST}))"
-    rf"(?:[ ](?:now|still|again|simply|just|currently))?+\s{{0,3}}[:\uff1a]?+\s{{0,3}}{_VALUE}"
+    rf"(?:[ ](?:now|still|again|simply|just|currently))?+\s{{0,3}}:?+\s{{0,3}}{_VALUE}"
+)
+_TOLD_ABROAD = rf"(?P<foreign>{_FOREIGN}){_FOR}(?:{_IST})\s{{0,3}}[:\uff1a]?+\s{{0,3}}{_VALUE}"
+_TOLD_TOKEN = rf"{_KEY_NAME}{_FOR}(?:is|was)\b:?+\s{{0,3}}{_VALUE}"
+_BESIDE = r"pass(?:word|code|wd)[ ](?:-[ ])?(?P<secret>[^\s\"'`]{6,128}+)"
+_SHELL = (
+    r"(?:sshpass[ ]{1,3}-p[ ]?|mysql(?:dump|admin)?[ ][^\n|;]{0,80}?(?<=[ ])-p)"
+    r"[\"']?(?P<secret>[^\s\"']{3,128})"
+)
+_PIN = (
+    r"\b(?:pin(?:[ -](?:code|number))?|(?:door|gate|alarm|entry|unlock|safe)[ ]code)"
+    r"(?:[ ](?:for|to|of)[ ][^\n.:=]{1,40}?)??\s{0,3}"
+    r"(?P<is>is|was|:|=)\s{0,3}(?P<secret>[0-9]{4,6})(?![\w-]|\.[0-9])"
 )
 _FLAG = (
     r"(?<![\w-])--(?:[a-z0-9]{1,20}-){0,4}(?:password|passwd|passphrase|token|secret"
@@ -57,7 +67,7 @@ _PHRASE = (
     r"(?P<secret>[a-z]{3,10}(?:[ ,]{1,2}[a-z]{3,10}){3,23})(?![a-z])"
 )
 _HEADER = (
-    r"authorization[\"']?\s{0,3}[:=,]\s{0,3}[\"']?"
+    r"authorization[\"']?\s{0,3}[:=]\s{0,3}[\"']?"
     r"(?:(?:bearer|basic|token|apikey|digest|negotiate)\s{1,3})?+(?P<secret>[\w.~+/-]{8,}+=*+)"
 )
 _URL = r"(?<=[a-z0-9])://[^\s/:@?#\"'<>]{0,128}:(?P<secret>[^\s/?#\"'<>]{1,256})@(?=[\w\[])"
@@ -125,9 +135,23 @@ _GENERAL = (
         "told-password",
         "password told in a sentence",
         _TOLD,
-        "passw|passphrase|passcode|pwd|kennwort|contrase|mot de passe|senha|wachtwoord|haslo|hasło"
-        "|senord|adgangskode|salasana|пароль|密码|密碼|パスワード|비밀번호",
+        _NAMES,
         words.is_told_password,
+    ),
+    _rule(
+        "told-password",
+        "password told in a sentence",
+        _BESIDE,
+        _NAMES,
+        words.is_password_beside_its_name,
+    ),
+    _rule(
+        "told-password",
+        "password told in a sentence",
+        _TOLD_ABROAD,
+        "passwort|kennwort|contrase|mot de passe|senha|wachtwoord|haslo|hasło|senord|adgangskode"
+        "|salasana|пароль|密码|密碼|パスワード|비밀번호",
+        words.is_told_password_abroad,
     ),
     _rule(
         "passphrase",
@@ -144,11 +168,24 @@ _GENERAL = (
         words.is_assigned_token,
     ),
     _rule(
+        "told-token",
+        "token, key or secret told in a sentence",
+        _TOLD_TOKEN,
+        "key|secret|token|credential",
+        words.is_assigned_token,
+    ),
+    _rule(
+        "shell-password",
+        "password given to sshpass or mysql",
+        _SHELL,
+        "sshpass|mysql",
+        words.is_login,
+    ),
+    _rule(
         "pin",
         "personal identification number",
-        r"\bpin(?:[ -](?:code|number))?(?:[ ](?:for|to|of)[ ][^\n.:=]{1,40}?)??\s{0,3}"
-        r"(?P<is>is|was|:|=)\s{0,3}(?P<secret>[0-9]{4,6})(?![\w-]|\.[0-9])",
-        "pin",
+        _PIN,
+        "pin|code",
         words.is_pin,
     ),
     _rule(
@@ -163,7 +200,7 @@ _GENERAL = (
 
 _TABLE: tuple[Rule, ...] = (*PRIVATE_KEYS, *VENDORS, *_GENERAL)
 _HINTS = tuple((hint, rank) for rank, rule in enumerate(_TABLE) for hint in rule.hints or ("",))
-RULES: tuple[tuple[str, str], ...] = tuple((rule.name, rule.says) for rule in _TABLE)
+RULES: tuple[tuple[str, str], ...] = tuple({rule.name: rule.says for rule in _TABLE}.items())
 
 
 def redact(text: str) -> tuple[str, tuple[str, ...]]:

@@ -12,6 +12,8 @@ from memory.scope import Scope
 from memory.text import match_expression, terms
 from memory.types import SOURCE_CLASSES, Selector
 
+SHORTEST_PHRASE = 4  # the canonical form of "C++" is "c", which is no phrase
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
@@ -90,10 +92,10 @@ def _by_query(con: Connection, query: str) -> set[int]:
         if expression
         else set()
     )
-    phrase = canonical(text)
-    if phrase:
+    phrase = f" {canonical(text)} "
+    if len(phrase) >= SHORTEST_PHRASE + 2:
         for seq, body, title in con.execute("SELECT seq, text, title FROM memory"):
-            if phrase in canonical(body) or phrase in canonical(title):
+            if phrase in f" {canonical(body)} " or phrase in f" {canonical(title)} ":
                 found.add(seq)
     return found
 

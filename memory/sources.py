@@ -24,10 +24,10 @@ def json_value(text: str, where: str) -> object:
     """Return the value of a JSON text."""
     try:
         value: object = json.loads(text)
+    except json.JSONDecodeError as exc:
+        raise UsageError(f"{where} is not JSON: {exc.msg} at character {exc.pos}") from exc
     except (ValueError, RecursionError) as exc:
-        broken = isinstance(exc, json.JSONDecodeError)
-        reason = f"{exc.msg} at character {exc.pos}" if broken else str(exc)
-        raise UsageError(f"{where} is not JSON: {reason}") from exc
+        raise UsageError(f"{where} is not JSON: {exc}") from exc
     return value
 
 

