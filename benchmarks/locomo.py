@@ -2,8 +2,8 @@
 
 Each conversation goes into a store of its own through `Store.remember_many`, one memory per turn;
 each question goes through `Store.recall` and the ranked ids are compared with the evidence turns.
-Beside it, on the same texts with the speaker before them: FTS5 in one column, MiniLM cosine with the raw question, and
-their reciprocal rank fusion (k = 60), the usual recipe.
+Beside it, on the same texts with the speaker before them: FTS5 in one column, MiniLM cosine with
+the raw question, and their reciprocal rank fusion (k = 60), the usual recipe.
 
 LoCoMo (Maharana et al. 2024, CC BY-NC 4.0) is for evaluation only and is not part of this project;
 give the path of `locomo10.json` from `snap-research/LoCoMo` 3eb6f2c.
@@ -32,7 +32,11 @@ from ranker.metrics import hit_at, ndcg_at, recall_at
 from ranker.metrics import reciprocal_rank as mrr
 
 CATEGORIES = {
-    1: "multi-hop", 2: "temporal", 3: "open-domain", 4: "single-hop", 5: "adversarial",
+    1: "multi-hop",
+    2: "temporal",
+    3: "open-domain",
+    4: "single-hop",
+    5: "adversarial",
 }
 DEPTH = 20
 

@@ -82,14 +82,14 @@ def outcome(receipt: Receipt) -> int:
     return codes[receipt.state]
 
 
-def show(plan: ForgetPlan) -> None:
-    """Draw what would go and what would stay."""
+def show(plan: ForgetPlan, *, limit: int = SHOWN) -> None:
+    """Draw what would go and what would stay, at most `limit` memories of each."""
     output.show(
         ("Plan: ", "bold"),
         (output.many(len(plan.ids), "memory"), "bold red"),
         f" to be erased, chosen by {', '.join(plan.selected_by)}",
     )
-    _excerpts(plan.memories)
+    _excerpts(plan.memories, limit)
     if counts := output.tally(plan.counts):
         output.show(("rows that go: ", "dim"), counts)
     if plan.kept:
@@ -98,19 +98,19 @@ def show(plan: ForgetPlan) -> None:
             (output.many(len(plan.kept), "memory"), "bold green"),
             " stay: another source attests them too; they lose this provenance",
         )
-        _excerpts(plan.kept)
+        _excerpts(plan.kept, limit)
 
 
-def _excerpts(found: tuple[PlannedMemory, ...]) -> None:
+def _excerpts(found: tuple[PlannedMemory, ...], limit: int) -> None:
     if not found:
         return
     output.table(
         ("id", "kind", "scope", "text"),
-        [(one.id, one.kind, one.scope, one.excerpt) for one in found[:SHOWN]],
+        [(one.id, one.kind, one.scope, one.excerpt) for one in found[:limit]],
         numbers=("id",),
     )
-    if len(found) > SHOWN:
-        output.show((f"and {len(found) - SHOWN:,} more; --json lists them", "dim"))
+    if len(found) > limit:
+        output.show((f"and {len(found) - limit:,} more; --json lists them", "dim"))
 
 
 def confirm(plan: ForgetPlan) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, TextIO
 
 from cli.main import colored
@@ -158,6 +159,7 @@ def table(
     *,
     title: str = "",
     numbers: Sequence[str] = (),
+    widths: Sequence[int | None] = (),
 ) -> None:
     """Draw a table on standard output.
 
@@ -165,7 +167,8 @@ def table(
         columns: Its headings.
         rows: Cells of each row.
         title: Stands above it.
-        numbers: Headings of the columns that are aligned to the right.
+        numbers: Headings of the columns that are aligned to the right and never folded.
+        widths: Of the columns, None for what is left over.
     """
     from rich import box  # noqa: PLC0415 - as above
     from rich.table import Table  # noqa: PLC0415
@@ -177,9 +180,10 @@ def table(
         pad_edge=False,
         show_header=any(columns),
     )
-    for name in columns:
+    for name, wide in zip_longest(columns, widths):
         drawn.add_column(
             name,
+            width=wide,
             justify="right" if name in numbers else "left",
             overflow="fold",
             no_wrap=name in numbers,

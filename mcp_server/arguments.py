@@ -42,3 +42,8 @@ Source = Annotated[
         " uri, or the beginning of one followed by '*'.",
     ),
 ]
+
+
+def canonical(ids: tuple[str, ...]) -> tuple[str, ...]:
+    """Return ids as the store writes them, each once."""
+    return tuple(dict.fromkeys(ident.strip().upper() for ident in ids))

@@ -151,7 +151,9 @@ class Forgetting:
         shown them. The person is asked to type the number of memories. If your client cannot ask,
         nothing is erased and the answer holds the command for the person to run.
         """
-        selector = Selector(ids=ids, query=query, scope=scope, source=source)
+        selector = Selector(
+            ids=arguments.canonical(ids), query=query, scope=scope, source=source
+        )
         plan = await anyio.to_thread.run_sync(self._planned, selector, digest)
         if not can_ask(ctx) or len(plan.ids) > shown.LISTED:
             return self._by_hand(plan, selector)
@@ -221,10 +223,12 @@ def question(ctx: Context[Any, Any], plan: ForgetPlan) -> ElicitRequestFormParam
     )
 
 
-async def asked(ctx: Context[Any, Any], plan: ForgetPlan) -> State | None:
+async def asked(
+    ctx: Context[Any, Any], plan: ForgetPlan, seconds: float = EXPIRES
+) -> State | None:
     """Ask in the middle of the call, as protocols before 2026-07-28 do; None means yes."""
     form = question(ctx, plan)
-    with anyio.move_on_after(EXPIRES):
+    with anyio.move_on_after(seconds):
         try:
             given = await ctx.session.elicit_form(
                 form.message, form.requested_schema, related_request_id=ctx.request_id

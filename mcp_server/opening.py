@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from memory.errors import MemError, StoreError
+from memory.errors import StoreError
 from memory.store import Store
 
 UPKEEP = 60.0  # seconds between looks for unfinished erasures
@@ -56,7 +56,7 @@ class Opening:
     def _quietly(self, work: Callable[[Store], object]) -> None:
         try:
             work(self.store)
-        except MemError as exc:
+        except Exception as exc:  # the thread must live to try again in a minute
             if not self._stop.is_set():
                 _log.warning("upkeep: %s", type(exc).__name__)
 

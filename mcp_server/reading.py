@@ -218,7 +218,7 @@ class Reading:
         with the same fields and the `digest` of this answer.
         """
         plan = self._opening.store.plan_forget(
-            Selector(ids=ids, query=query, scope=scope, source=source)
+            Selector(ids=arguments.canonical(ids), query=query, scope=scope, source=source)
         )
         rows = shown.excerpts(plan.memories)
         entries = [(f"{one['id']} · {one['kind']}", one["excerpt"]) for one in rows]

@@ -1,11 +1,11 @@
 """Letheon: a memory for agents that can also forget.
 
-    from memory import Store
+from memory import Store
 
-    with Store("my-memory") as store:
-        store.remember("Ada prefers tabs", kind="preference", scope="user:ada")
-        for hit in store.recall("what does Ada prefer?").hits:
-            print(hit.memory.text)
+with Store("my-memory") as store:
+    store.remember("Ada prefers tabs", kind="preference", scope="user:ada")
+    for hit in store.recall("what does Ada prefer?").hits:
+        print(hit.memory.text)
 """
 
 from memory.aio import AsyncStore

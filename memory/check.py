@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from memory import erasures, files, records, vectors
-from memory.db import Connection, DriverError, driver, migrations, identity
+from memory.db import Connection, DriverError, engine_version, identity, migrations
 from memory.types import Finding
 
 
@@ -19,7 +19,7 @@ def check(con: Connection, signals: Connection, home: Path, space: str | None) -
         space: Vector space that recall uses; None when no model is loaded.
     """
     return [
-        Finding(check="engine", ok=True, detail=f"SQLite {driver.sqlite_version}"),
+        Finding(check="engine", ok=True, detail=f"SQLite {engine_version()}"),
         Finding(
             check="schema",
             ok=identity(con)[1] == len(migrations()),

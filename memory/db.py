@@ -77,15 +77,23 @@ def connect(path: Path, *, wait: float, create: bool, schema: str = "store") -> 
             raise StoreError(f"no store at '{path.parent}'", hint="run 'mem init' to create one")
         _create_private(path)
     with mapped_errors(path):
-        con = driver.connect(
-            str(path), isolation_level=None, check_same_thread=False, timeout=wait
-        )
+        con = driver.connect(str(path), isolation_level=None, check_same_thread=False, timeout=wait)
         try:
             _prepare(con, path, wait, schema)
         except BaseException:
             con.close()
             raise
     return con
+
+
+def engine_version() -> str:
+    """Return the version of the SQLite library in use."""
+    return driver.sqlite_version
+
+
+def scratch_database() -> Connection:
+    """Open an empty database in memory, of the same engine."""
+    return driver.connect(":memory:", isolation_level=None)
 
 
 def connect_reader(path: Path) -> Connection:

@@ -1,4 +1,4 @@
-"""Owner of `erasure` and `erasure_target`: intents that outlive a crash, by id and never by text."""
+"""Owner of `erasure` and `erasure_target`: intents that outlive a crash; ids, never text."""
 
 import json
 import os

@@ -1,16 +1,16 @@
 """Every error Letheon raises on purpose, in one tree.
 
-    MemError                                                                  exit 1
-    ├─ UsageError (ValueError)      bad scope, empty text, bad selector            2
-    ├─ NotFoundError (LookupError)  memory, scope, erasure                         3
-    ├─ StoreError                   the file, its engine or its folder             4
-    │  ├─ StoreBusyError            another process holds the store
-    │  ├─ SchemaTooNewError         written by a newer Letheon
-    │  ├─ MigrationError            a schema step failed and was rolled back
-    │  ├─ CorruptStoreError         the file is damaged or is no store
-    │  └─ StoreFullError            no space left on the device
-    ├─ MissingExtraError (ImportError)  names what to install                      5
-    └─ UnlearnError                 a local model could not be edited              6
+MemError                                                                  exit 1
+├─ UsageError (ValueError)      bad scope, empty text, bad selector            2
+├─ NotFoundError (LookupError)  memory, scope, erasure                         3
+├─ StoreError                   the file, its engine or its folder             4
+│  ├─ StoreBusyError            another process holds the store
+│  ├─ SchemaTooNewError         written by a newer Letheon
+│  ├─ MigrationError            a schema step failed and was rolled back
+│  ├─ CorruptStoreError         the file is damaged or is no store
+│  └─ StoreFullError            no space left on the device
+├─ MissingExtraError (ImportError)  names what to install                      5
+└─ UnlearnError                 a local model could not be edited              6
 """
 
 from typing import ClassVar

@@ -30,6 +30,7 @@ from memory import (
 from memory.db import Connection, transaction
 from memory.errors import NotFoundError, StoreError, UsageError
 from memory.ids import new_id
+from memory.needles import Needles
 from memory.remember import trace
 from memory.types import ForgetPlan, Memory, PlannedMemory, Probe, Receipt, Selector
 
@@ -115,9 +116,7 @@ def resume(place: Place, wait: float) -> list[Receipt]:
     return [finish(place, ident, None, wait) for ident in erasures.unfinished(place.con)]
 
 
-def finish(
-    place: Place, ident: str, needles: verify.Needles | None, wait: float
-) -> Receipt:
+def finish(place: Place, ident: str, needles: Needles | None, wait: float) -> Receipt:
     """Take one erasure from its recorded state to its receipt.
 
     With `needles` None the erased text is no longer known, and the receipt says which probes

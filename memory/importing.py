@@ -1,14 +1,15 @@
 """Import: a file or folder becomes memories in batches, and an interrupted one goes on."""
 
 import hashlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from memory.db import Connection
 from memory.errors import UsageError
 from memory.readers import READERS, Item, sniff
-from memory.types import Draft
+from memory.remember import Prepared, prepare
+from memory.types import Draft, Remembered
 
 BATCH = 256
 
@@ -53,8 +54,8 @@ def done(con: Connection, source: str) -> None:
     con.execute("DELETE FROM import_point WHERE source = ?", (source,))
 
 
-def items(path: Path, reader: str, start: int) -> tuple[str, Iterator[Item]]:
-    """Return the reader's name and the items of a source from a position on.
+def reader_of(path: Path, reader: str) -> str:
+    """Return the name of the reader for a source, found by content when none is given.
 
     Raises:
         UsageError: The path does not exist or no reader knows its form.
@@ -66,7 +67,12 @@ def items(path: Path, reader: str, start: int) -> tuple[str, Iterator[Item]]:
         raise UsageError(
             f"format {chosen!r} does not exist", hint=f"one of {', '.join(sorted(READERS))}"
         )
-    return chosen, READERS[chosen](path, start=start)
+    return chosen
+
+
+def items(path: Path, reader: str, start: int) -> Iterator[Item]:
+    """Return the items of a source from a position on."""
+    return READERS[reader](path, start=start)
 
 
 def batches(found: Iterator[Item], size: int = BATCH) -> Iterator[list[Item]]:
@@ -81,8 +87,43 @@ def batches(found: Iterator[Item], size: int = BATCH) -> Iterator[list[Item]]:
         yield batch
 
 
-def placed(draft: Draft, scope: str) -> Draft:
-    """Return the draft with the levels of `scope` added to its own."""
+def prepared(batch: Sequence[Item], scope: str, *, keep_secrets: bool) -> list[Prepared]:
+    """Return the drafts of a batch, checked, with the levels of `scope` added to their own."""
+    return [prepare(_placed(item.draft, scope), keep_secrets=keep_secrets) for item in batch]
+
+
+def _placed(draft: Draft, scope: str) -> Draft:
     if not scope:
         return draft
     return replace(draft, scope=f"{scope}/{draft.scope}" if draft.scope else scope)
+
+
+def marker(source: str, batch: Sequence[Item]) -> Callable[[Connection], None]:
+    """Return what records, in a batch's own transaction, that the batch is in."""
+    following = batch[-1].position + 1
+    return lambda con: mark(con, source, following)
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """Counts of a running import."""
+
+    reader: str
+    resumed_at: int
+    results: list[Remembered] = field(default_factory=list)
+
+    def add(self, done: Sequence[Remembered]) -> None:
+        """Count one batch."""
+        self.results += done
+
+    def imported(self) -> Imported:
+        """Return the counts."""
+        created = sum(one.created for one in self.results)
+        return Imported(
+            reader=self.reader,
+            read=len(self.results),
+            created=created,
+            known=len(self.results) - created,
+            redacted=sum(bool(one.redacted) for one in self.results),
+            resumed_at=self.resumed_at,
+        )

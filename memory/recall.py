@@ -15,7 +15,7 @@ from memory.embed import Embedder
 from memory.errors import NotFoundError, UsageError
 from memory.lexical import Filter, Lexical
 from memory.sanitise import validate
-from memory.scope import Scope
+from memory.scope import EVERYWHERE, Scope
 from memory.text import dates, dense_form, identifiers, terms, tokens
 from memory.types import KINDS, Hit, Kind, Memory, Reason, Recalled
 from memory.vector_index import VectorIndex
@@ -31,7 +31,7 @@ class Query:
     """One recall as asked; it is never written anywhere."""
 
     text: str
-    scope: Scope = Scope()
+    scope: Scope = EVERYWHERE
     limit: int = 10
     kinds: tuple[Kind, ...] = ()
     as_of: datetime | None = None
@@ -39,37 +39,35 @@ class Query:
     strict: bool = True  # a scope that no memory has is an error
 
 
-def parse(
-    text: str,
-    *,
-    scope: str,
-    limit: int,
-    kinds: Sequence[str],
-    as_of: datetime | None,
-    budget: int | None,
-    strict: bool,
-) -> Query:
-    """Check the arguments of a recall.
+def checked(query: Query) -> Query:
+    """Return the query with its text normalised and its kinds in fixed order.
 
     Raises:
-        UsageError: One of them is not acceptable.
+        UsageError: A field is not acceptable.
     """
-    if not 1 <= limit <= MAX_LIMIT:
-        raise UsageError(f"limit {limit} is not between 1 and {MAX_LIMIT}")
-    if budget is not None and budget < 1:
-        raise UsageError(f"token budget {budget} is not positive")
-    unknown = [kind for kind in kinds if kind not in KINDS]
+    if not 1 <= query.limit <= MAX_LIMIT:
+        raise UsageError(f"limit {query.limit} is not between 1 and {MAX_LIMIT}")
+    if query.budget is not None and query.budget < 1:
+        raise UsageError(f"token budget {query.budget} is not positive")
+    unknown = [kind for kind in query.kinds if kind not in KINDS]
     if unknown:
         raise UsageError(f"kind {unknown[0]!r} does not exist", hint=f"one of {', '.join(KINDS)}")
-    return Query(
-        text=validate(text, field="query", limit=100_000),
-        scope=Scope.parse(scope),
-        limit=limit,
-        kinds=tuple(kind for kind in KINDS if kind in kinds),
-        as_of=as_of,
-        budget=budget,
-        strict=strict,
+    return replace(
+        query,
+        text=validate(query.text, field="query", limit=100_000),
+        kinds=tuple(kind for kind in KINDS if kind in query.kinds),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channels:
+    """What an open store keeps in memory for its recalls."""
+
+    directory: Directory  # actors and scopes
+    lexical: Lexical
+    embedder: Embedder | None  # None: lexical only
+    index: VectorIndex | None
+    ranker: LinearRanker = DEFAULT
 
 
 def visible(known: Directory, scope: Scope, *, strict: bool) -> frozenset[int] | None:
@@ -92,18 +90,8 @@ def visible(known: Directory, scope: Scope, *, strict: bool) -> frozenset[int] |
     return frozenset(ident for ident, other in known.scopes if scope.sees(other))
 
 
-def recall(
-    con: Connection,
-    query: Query,
-    *,
-    now: datetime,
-    directory: Directory,
-    lexical: Lexical,
-    embedder: Embedder | None,
-    index: VectorIndex | None,
-    ranker: LinearRanker = DEFAULT,
-) -> Recalled:
-    """Return the best memories for a query with the reasons of each.
+def recall(con: Connection, query: Query, channels: Channels, now: datetime) -> Recalled:
+    """Return the best memories for a checked query with the reasons of each.
 
     Lexical and dense channels propose candidates; the linear ranker orders them. With no embedder
     the answer is lexical and says so.
@@ -111,17 +99,18 @@ def recall(
     Raises:
         NotFoundError: The scope does not exist.
     """
+    embedder, index = channels.embedder, channels.index
     with snapshot(con):
-        directory.refresh(con)
+        channels.directory.refresh(con)
         allowed = Filter(
-            scopes=visible(directory, query.scope, strict=query.strict),
+            scopes=visible(channels.directory, query.scope, strict=query.strict),
             kinds=query.kinds,
             now=millis(query.as_of or now),
             as_of=query.as_of is not None,
         )
-        names = directory.names(query.text)
+        names = channels.directory.names(query.text)
         searched = terms(query.text)
-        search = lexical.begin(con, searched, allowed)
+        search = channels.lexical.begin(con, searched, allowed)
         vector = near = None
         if embedder is not None and index is not None:
             index.refresh(con, setting.epoch(con))
@@ -141,10 +130,10 @@ def recall(
             evidence = replace(evidence, dense=own, context=context)
         when = dates(query.text)
         X = features.matrix(evidence, months=when.months, days=when.days, years=when.years)
-        score = ranker.score(X)
+        score = channels.ranker.score(X)
         best = np.lexsort((-pool.seq, -score))[: query.limit]
         found = records.fetch(con, pool.seq[best].tolist())
-    shares = ranker.contributions(X[best])
+    shares = channels.ranker.contributions(X[best])
     hits = tuple(
         Hit(
             memory=found[int(pool.seq[row])],
@@ -200,7 +189,9 @@ def explain(shares: Floats, memory: Memory, searched: Sequence[str]) -> tuple[Re
     order = np.argsort(-np.abs(shares))
     return tuple(
         Reason(
-            feature=features.NAMES[i], share=round(float(shares[i]), 3), says=says[features.NAMES[i]]
+            feature=features.NAMES[i],
+            share=round(float(shares[i]), 3),
+            says=says[features.NAMES[i]],
         )
         for i in order
         if abs(float(shares[i])) >= 0.005

@@ -11,12 +11,6 @@ from memory.db import Connection, Row
 from memory.scope import Scope
 from memory.types import Draft, Memory, Provenance
 
-SELECT = """
-    SELECT m.seq, m.id, m.text, m.kind, s.path, m.title, a.name, m.at, m.recorded_at,
-           m.valid_from, m.valid_to
-    FROM memory m JOIN scope s ON s.id = m.scope_id JOIN actor a ON a.id = m.actor_id
-"""
-
 
 def identity(draft: Draft, scope: Scope) -> bytes:
     """Return what makes two drafts one memory.
@@ -205,7 +199,8 @@ def erase_unused_names(con: Connection) -> dict[str, int]:
 def fetch(con: Connection, seqs: Sequence[int]) -> dict[int, Memory]:
     """Return the memories by seq, without provenances."""
     rows = con.execute(
-        SELECT + "WHERE m.seq IN (SELECT value FROM json_each(?))", (json.dumps(list(seqs)),)
+        "SELECT * FROM memory_row WHERE seq IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(seqs)),),
     )
     return {row[0]: _memory(row) for row in rows}
 
@@ -261,7 +256,7 @@ def _intern_actor(con: Connection, name: str) -> int:
 
 
 def _memory(row: Row) -> Memory:
-    _, ident, text, kind, scope, title, actor, at, recorded, start, end = row
+    _, ident, text, kind, scope, title, actor, at, recorded, start, end, _ = row
     return Memory(
         id=ident,
         text=text,
@@ -319,10 +314,11 @@ def page(
 ) -> list[Memory]:
     """Return memories, newest first, older than the id `before` when one is given."""
     rows = con.execute(
-        SELECT + "WHERE (? IS NULL OR m.scope_id IN (SELECT value FROM json_each(?)))"
-        " AND (? IS NULL OR m.kind IN (SELECT value FROM json_each(?)))"
-        " AND (? = '' OR m.seq < (SELECT seq FROM memory WHERE id = ?))"
-        " ORDER BY m.seq DESC LIMIT ?",
+        "SELECT * FROM memory_row"
+        " WHERE (? IS NULL OR scope_id IN (SELECT value FROM json_each(?)))"
+        " AND (? IS NULL OR kind IN (SELECT value FROM json_each(?)))"
+        " AND (? = '' OR seq < (SELECT seq FROM memory WHERE id = ?))"
+        " ORDER BY seq DESC LIMIT ?",
         (
             *(2 * (None if scopes is None else json.dumps(list(scopes)),)),
             *(2 * (json.dumps(list(kinds)) if kinds else None,)),
@@ -340,8 +336,8 @@ def stream(con: Connection, scopes: Sequence[int] | None) -> Iterator[tuple[int,
     listed = None if scopes is None else json.dumps(list(scopes))
     while True:
         rows = con.execute(
-            SELECT + "WHERE m.seq > ? AND (? IS NULL OR m.scope_id IN"
-            " (SELECT value FROM json_each(?))) ORDER BY m.seq LIMIT 500",
+            "SELECT * FROM memory_row WHERE seq > ? AND (? IS NULL OR scope_id IN"
+            " (SELECT value FROM json_each(?))) ORDER BY seq LIMIT 500",
             (last, listed, listed),
         ).fetchall()
         if not rows:

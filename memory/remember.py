@@ -120,9 +120,7 @@ def remember(
                 known = records.put(con, draft, scope=one.scope, ident=ident, now=now), ident
                 fresh[known[0]] = position
             records.attest(con, known[0], draft, now)
-        result.append(
-            Remembered(id=known[1], created=known[0] in fresh, redacted=one.redacted)
-        )
+        result.append(Remembered(id=known[1], created=known[0] in fresh, redacted=one.redacted))
     records.index(con, [*changed, *fresh])
     if embedder is not None and encoded is not None and fresh:
         space = vectors.intern_space(con, embedder.space, embedder.dim)

@@ -7,7 +7,9 @@ from memory.errors import UsageError
 
 LEVELS = ("user", "agent", "project", "session")
 _VALUE = re.compile(r"[^/\x00-\x1f\x7f]{1,200}")
-_HINT = "write levels as 'user:ada/agent:coder/project:x/session:1'; any of the four may be left out"
+_HINT = (
+    "write levels as 'user:ada/agent:coder/project:x/session:1'; any of the four may be left out"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +56,6 @@ class Scope:
         """
         mine = dict(self.values)
         return all(mine.get(level, value) == value for level, value in other.values)
+
+
+EVERYWHERE = Scope()

@@ -64,7 +64,7 @@ def holders(path: Path) -> str:
         try:
             if fd.readlink() == path.resolve():
                 found.add(int(fd.parts[2]))
-        except OSError:  # noqa: PERF203 - processes end, other users' are not readable
+        except OSError:  # processes end, and other users' are not readable
             continue
     others = sorted(found - {os.getpid()})
     return f"process {', '.join(map(str, others))}" if others else "a connection of this process"

@@ -19,7 +19,7 @@ def put(con: Connection, name: str, value: str) -> None:
 
 
 def epoch(con: Connection) -> int:
-    """Return how many times content was erased or re-embedded; an index of another epoch is void."""
+    """Return the number of erasures and re-embeddings; an index of another epoch is void."""
     return int(get(con, "epoch", "0"))
 
 

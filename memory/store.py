@@ -34,8 +34,8 @@ from memory.directory import Directory
 from memory.embed import Embedder, load_embedder
 from memory.errors import NotFoundError, StoreBusyError, UsageError
 from memory.ids import new_id
-from memory.scope import Scope
 from memory.lexical import Lexical
+from memory.scope import Scope
 from memory.settings import Settings
 from memory.types import (
     OUTCOMES,
@@ -164,7 +164,9 @@ class Store:
                 self._embedder = load_embedder(self._model, cache=self.home / files.INDEX)
             return self._embedder
 
-    def _encode(self, drafts: Sequence[Draft]) -> tuple[Embedder | None, NDArray[np.float32] | None]:
+    def _encode(
+        self, drafts: Sequence[Draft]
+    ) -> tuple[Embedder | None, NDArray[np.float32] | None]:
         model = self.embedder
         if model is None or not drafts:
             return model, None
@@ -260,30 +262,19 @@ class Store:
                 before it stay.
         """
         place = Path(path)
-        name = reader or importing.sniff(place) if place.exists() else reader
+        name = importing.reader_of(place, reader)
         source = importing.source_key(place, name)
         with self._guard() as con:
             start = importing.point(con, source)
-        name, found = importing.items(place, name, start)
-        counts = {"read": 0, "created": 0, "known": 0, "redacted": 0}
+        tally = importing.Tally(reader=name, resumed_at=start)
         with self._relaxed():
-            for batch in importing.batches(found):
-                ready = [
-                    remembering.prepare(
-                        importing.placed(item.draft, scope), keep_secrets=keep_secrets
-                    )
-                    for item in batch
-                ]
-                following = batch[-1].position + 1
-                done = self._write(ready, lambda con, to=following: importing.mark(con, source, to))
-                counts["read"] += len(done)
-                counts["created"] += sum(one.created for one in done)
-                counts["known"] += sum(not one.created for one in done)
-                counts["redacted"] += sum(bool(one.redacted) for one in done)
-                progress(len(done))
+            for batch in importing.batches(importing.items(place, name, start)):
+                ready = importing.prepared(batch, scope, keep_secrets=keep_secrets)
+                tally.add(self._write(ready, importing.marker(source, batch)))
+                progress(len(batch))
         with self._writing() as con:
             importing.done(con, source)
-        return importing.Imported(reader=name, resumed_at=start, **counts)
+        return tally.imported()
 
     @contextlib.contextmanager
     def _relaxed(self) -> Iterator[None]:
@@ -330,28 +321,25 @@ class Store:
             UsageError: An argument is not acceptable.
             NotFoundError: Strict, and no memory has this scope.
         """
-        asked = recalling.parse(
-            query,
-            scope=scope,
-            limit=limit,
-            kinds=kinds,
-            as_of=as_of,
-            budget=budget,
-            strict=strict,
+        asked = recalling.checked(
+            recalling.Query(
+                text=query,
+                scope=Scope.parse(scope),
+                limit=limit,
+                kinds=tuple(kinds),
+                as_of=as_of,
+                budget=budget,
+                strict=strict,
+            )
         )
         model = None if lexical else self.embedder
         with self._guard() as con:
             if model is not None and (self._index is None or self._index.space != model.space):
                 self._index = VectorIndex(model.space, model.dim, self.home / files.INDEX)
-            return recalling.recall(
-                con,
-                asked,
-                now=self._clock(),
-                directory=self._directory,
-                lexical=self._lexical,
-                embedder=model,
-                index=self._index,
+            channels = recalling.Channels(
+                directory=self._directory, lexical=self._lexical, embedder=model, index=self._index
             )
+            return recalling.recall(con, asked, channels, self._clock())
 
     def get(self, memory_id: str) -> Memory:
         """Return one memory with all its provenances.
@@ -430,9 +418,7 @@ class Store:
         after = remembering.prepare(Draft(**{**kept, **given}))
         model, encoded = self._encode([after.draft])
         with self._writing() as con:
-            correct.correct(
-                con, self._seq(con, memory_id), after, embedder=model, encoded=encoded
-            )
+            correct.correct(con, self._seq(con, memory_id), after, embedder=model, encoded=encoded)
         with self._guard() as con:
             files.erase_indexes(self.home)
             seal.seal(con, wait)
@@ -521,9 +507,7 @@ class Store:
         with self._guard():
             return behavior.counts(self._behavior(), memory_id)
 
-    def reembed(
-        self, model: str = "", *, progress: importing.Progress = lambda _: None
-    ) -> int:
+    def reembed(self, model: str = "", *, progress: importing.Progress = lambda _: None) -> int:
         """Give every memory a vector of `model` and return how many were made.
 
         Each batch is its own transaction and the old space serves until the last one, so the work
@@ -534,8 +518,10 @@ class Store:
             progress: Called with the number of memories after each batch.
         """
         chosen = model or setting.get(self._con, "model", "default")
-        target = self._embedder if not model and self._embedder else load_embedder(
-            chosen, cache=self.home / files.INDEX
+        target = (
+            self._embedder
+            if not model and self._embedder
+            else load_embedder(chosen, cache=self.home / files.INDEX)
         )
         done = 0
         with self._writing() as con:

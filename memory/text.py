@@ -104,8 +104,9 @@ def _is_identifier(span: str) -> bool:
 
 
 def dense_form(query: str, names: Iterable[str]) -> str:
-    """Return the query as it is embedded: without names that stand in headers and scopes, and
-    without the interrogative opening.
+    """Return the query as it is embedded.
+
+    Names that stand in headers and scopes and the interrogative opening are taken out.
 
     A name in the question drags the vector to every text that mentions the name; matched lexically
     and by the subject rule instead, R@10 of the dense channel rises from .45 to .59.

@@ -110,7 +110,9 @@ class Selector:
     ids: tuple[str, ...] = ()
     query: str = ""  # memories that hold all of its words, or its exact canonical phrase
     scope: str = ""  # memories inside this scope, never those of a broader one
-    source: str = ""  # provenance uri (exact, or a prefix ending in "*") or "class:web", "root:NAME"
+    source: str = (
+        ""  # provenance uri (exact, or a prefix ending in "*") or "class:web", "root:NAME"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -124,10 +124,12 @@ class VectorIndex:
         known = np.concatenate([seq, np.array(sorted(blobs), np.int64)])
         order = np.argsort(known, kind="stable")
         table = np.concatenate([own, self._decode([blobs[s] for s in sorted(blobs)])])
-        side = [
-            _gather(known[order], table[order], [row[column] for row in rows]) for column in (3, 4)
-        ]
-        context = averaged(own, *side)
+        known, table = known[order], table[order]
+        context = averaged(
+            own,
+            _gather(known, table, [row[3] for row in rows]),
+            _gather(known, table, [row[4] for row in rows]),
+        )
         own_rows, own_scale = quantise(own)
         context_rows, context_scale = quantise(context)
         return Segment(
@@ -192,7 +194,8 @@ class VectorIndex:
         stamp = {"space": self.space, "dim": self.dim, "epoch": self.epoch, "gen": self.gen}
         place = sidecar(self.folder, self.space)
         fresh = place.with_suffix(f".{os.getpid()}.tmp")
-        with open(os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as out:
+        fresh.touch(mode=0o600)
+        with fresh.open("wb") as out:
             head = json.dumps({**stamp, "rows": len(whole)}).encode()
             out.write(len(head).to_bytes(8, "little") + head)
             for array in _arrays(whole):
@@ -249,9 +252,7 @@ def _arrays(part: Segment) -> list[NDArray[np.generic]]:
     ]
 
 
-def _parse(
-    flat: NDArray[np.uint8], space: str, dim: int, epoch: int
-) -> tuple[Segment, int] | None:
+def _parse(flat: NDArray[np.uint8], space: str, dim: int, epoch: int) -> tuple[Segment, int] | None:
     # Any doubt about the file means "rebuild": it holds nothing the store does not.
     head = int.from_bytes(flat[:8].tobytes(), "little")
     try:
@@ -260,7 +261,11 @@ def _parse(
         return None
     rows = stamp.get("rows")
     if {**stamp, "rows": 0, "gen": 0} != {
-        "space": space, "dim": dim, "epoch": epoch, "gen": 0, "rows": 0,
+        "space": space,
+        "dim": dim,
+        "epoch": epoch,
+        "gen": 0,
+        "rows": 0,
     }:
         return None
     words, at, arrays = -(-dim // 64), 8 + head, []
@@ -301,7 +306,7 @@ def _join(left: Segment, right: Segment) -> Segment:
         return left
     pairs = list(zip(_arrays(left), _arrays(right), strict=True))
     joined = Segment(
-        *(np.concatenate(pair, axis=-1 if i >= 6 else 0) for i, pair in enumerate(pairs))  # type: ignore[arg-type]
+        *(np.concatenate(pair, axis=-1 if i >= 6 else 0) for i, pair in enumerate(pairs))
     )
     if len(left) and left.seq[-1] > right.seq[0]:
         return _take(joined, np.argsort(joined.seq, kind="stable"))

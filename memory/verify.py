@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from memory import files, vectors
-from memory.db import Connection, driver
+from memory.db import Connection, scratch_database
 from memory.needles import Needles, attested, scan, text_windows, vector_windows
 from memory.types import Probe, ProbeResult
 
@@ -151,7 +151,7 @@ def _text_index(con: Connection, content: Needles | None) -> Probe:
 
 def _stems(texts: Sequence[str]) -> set[str]:
     # The same tokenizer as the store's, so that terms compare as they lie in the index.
-    scratch = driver.connect(":memory:")
+    scratch = scratch_database()
     try:
         scratch.execute("CREATE VIRTUAL TABLE t USING fts5 (x, tokenize = 'porter unicode61')")
         scratch.execute("CREATE VIRTUAL TABLE v USING fts5vocab (t, row)")

@@ -8,7 +8,7 @@ import pytest
 from mcp import MCPError
 from mcp_types import ElicitResult, InputRequiredResult
 
-from mcp_server.forgetting import OPEN, Questions
+from mcp_server.forgetting import OPEN, Questions, asked
 from memory import Selector, Store, UsageError
 from tests.mcp_server.faces import ERAS, Person, run, said
 
@@ -24,6 +24,21 @@ class Seconds:
 
     def __call__(self) -> float:
         return self.now
+
+
+class SilentContext:
+    """The context of a call whose person went for coffee."""
+
+    client_params = None
+    request_id = "1"
+
+    @property
+    def session(self) -> "SilentContext":
+        return self
+
+    async def elicit_form(self, *_: object, **__: object) -> ElicitResult:
+        await asyncio.Event().wait()
+        raise AssertionError
 
 
 @pytest.fixture
@@ -121,6 +136,8 @@ def test_the_digest_of_another_selector_is_refused(store: Store, era: str) -> No
 
     result = forget(store, era, Person(typed=1), scope="project:x", digest=digest)
 
+    assert "not what was planned" in said(result)
+
     assert result.is_error
     assert store.stats().memories == 3
 
@@ -191,7 +208,15 @@ def test_a_client_whose_form_fails_gets_the_command(store: Store) -> None:
     assert store.stats().memories == 3
 
 
-async def asked(client: Any, arguments: dict[str, Any]) -> InputRequiredResult:
+def test_an_answer_that_does_not_come_erases_nothing(store: Store) -> None:
+    plan = store.plan_forget(Selector(query="Ada door"))
+
+    state = asyncio.run(asked(SilentContext(), plan, seconds=0.01))  # type: ignore[arg-type]
+
+    assert state == "expired"
+
+
+async def questioned(client: Any, arguments: dict[str, Any]) -> InputRequiredResult:
     first = await client.session.call_tool("forget", arguments, allow_input_required=True)
     assert isinstance(first, InputRequiredResult)
     assert list(first.input_requests or {}) == ["confirm"]
@@ -211,7 +236,7 @@ def test_a_confirmation_cannot_be_replayed(store: Store) -> None:
     arguments = planned(store, query="Ada door")
 
     async def work(client: Any) -> Any:
-        first = await asked(client, arguments)
+        first = await questioned(client, arguments)
         wrong = await answered(client, arguments, first.request_state, typed=7)
         return wrong, await answered(client, arguments, first.request_state)
 
@@ -227,7 +252,7 @@ def test_a_confirmation_expires(store: Store) -> None:
     arguments, clock = planned(store, query="Ada door"), Seconds()
 
     async def work(client: Any) -> Any:
-        first = await asked(client, arguments)
+        first = await questioned(client, arguments)
         clock.now += 300
         return await answered(client, arguments, first.request_state)
 
@@ -243,7 +268,7 @@ def test_a_confirmation_is_bound_to_its_arguments_and_seal(store: Store) -> None
     other = planned(store, scope="project:x")
 
     async def work(client: Any) -> None:
-        first = await asked(client, arguments)
+        first = await questioned(client, arguments)
         state = first.request_state or ""
         for given, forged in ((other, state), (arguments, state[:-2]), (arguments, "f" * 32)):
             with pytest.raises(MCPError, match="Invalid or expired requestState"):
@@ -266,7 +291,7 @@ def test_an_answer_without_a_question_asks(store: Store) -> None:
 
 def test_a_confirmation_is_worth_nothing_to_another_server(store: Store) -> None:
     arguments = planned(store, query="Ada door")
-    first = run(store, lambda client: asked(client, arguments), NEW, Person())
+    first = run(store, lambda client: questioned(client, arguments), NEW, Person())
 
     with pytest.raises(MCPError, match="Invalid or expired requestState"):
         run(store, lambda client: answered(client, arguments, first.request_state), NEW, Person())
@@ -278,7 +303,7 @@ def test_memories_that_came_while_the_person_thought_void_the_confirmation(store
     arguments = planned(store, query="Ada door")
 
     async def work(client: Any) -> Any:
-        first = await asked(client, arguments)
+        first = await questioned(client, arguments)
         await asyncio.to_thread(store.remember, "Ada's cellar door sticks")
         return await answered(client, arguments, first.request_state)
 

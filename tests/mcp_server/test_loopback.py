@@ -96,7 +96,9 @@ def test_a_missing_or_wrong_token_is_401(served: Served, given: str) -> None:
     assert "Ada" not in body
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "127.0.0.1:1", "evil.example:{port}"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1", "127.0.0.1:1", "evil.example:{port}"]
+)
 def test_a_wrong_host_is_403(served: Served, host: str) -> None:
     assert served.post(Host=host.format(port=served.port))[0] == 403
 

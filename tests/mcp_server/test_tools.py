@@ -232,7 +232,8 @@ def test_as_of_without_a_zone_means_utc(store: Store, clock: Clock) -> None:
     [
         ("remember", {"text": "  "}, ["text is empty", "hint: give at least one visible"]),
         ("remember", {"text": "x", "scope": "planet:x"}, ["no level 'planet'", "hint: write lev"]),
-        ("remember", {"text": "x", "valid_from": "2026-02-01", "valid_to": "2026-01-01"}, ["after"]),
+        ("remember", {"text": "x", "valid_from": "2026-02", "valid_to": "2026-01-01"}, ["valid"]),
+        ("remember", {"text": "x", "valid_from": "2026-02-01", "valid_to": "2025-01-01"}, ["not"]),
         ("remember", {"text": "x" * 100_001}, ["at most 100000"]),
         ("remember", {"text": "x", "kind": "rumour"}, ["kind", "preference"]),
         ("remember", {"text": "x", "at": "yesterday"}, ["at", "valid datetime"]),
@@ -290,7 +291,8 @@ def test_injected_text_arrives_only_between_the_markers(store: Store, era: str) 
     store.remember(INJECTED, title=INJECTED, actor=INJECTED, scope=f"project:{INJECTED}")
 
     async def work(client: Any) -> list[str]:
-        first = await client.call_tool("recall", {"query": "previous instructions", "explain": True})
+        asked = {"query": "previous instructions", "explain": True}
+        first = await client.call_tool("recall", asked)
         ident = first.structured_content["hits"][0]["id"]
         more = [
             await client.call_tool("recall", {"query": "previous instructions"}),

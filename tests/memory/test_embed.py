@@ -29,7 +29,7 @@ HEAVY = ("torch", "transformers", "sentence_transformers", "huggingface_hub", PA
 
 
 def run(code: str, **environment: str) -> str:
-    done = subprocess.run(  # noqa: S603 - our own interpreter on a text of this file
+    done = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
         capture_output=True,

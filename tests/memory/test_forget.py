@@ -254,7 +254,7 @@ def test_a_plan_that_matches_nothing_erases_nothing(store: Store) -> None:
 
 
 def test_an_altered_plan_is_refused(store: Store) -> None:
-    from dataclasses import replace  # noqa: PLC0415
+    from dataclasses import replace
 
     keep, go = store.remember("keep"), store.remember("go")
     plan = store.plan_forget(Selector(ids=(go.id,)))

@@ -51,7 +51,7 @@ FIXED = [
 
 
 def fuzz_texts() -> list[str]:
-    rng = random.Random(7)  # noqa: S311 - the same texts in every run
+    rng = random.Random(7)
     drawn = [
         "".join(rng.choices(letters, k=length))
         for letters in ALPHABETS.values()
@@ -74,7 +74,7 @@ def texts() -> list[str]:
 def reference(texts: list[str]) -> transformer.Array:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - torch costs seconds
+        from sentence_transformers import SentenceTransformer
 
         model = SentenceTransformer(str(default_folder()), device="cpu")
         return model.encode(texts, batch_size=32, show_progress_bar=False)

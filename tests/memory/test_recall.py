@@ -48,7 +48,7 @@ def test_a_turn_is_found_by_the_words_of_the_turn_before_it(store: Store) -> Non
 
 
 def test_the_words_of_an_erased_neighbour_no_longer_find_a_turn(store: Store) -> None:
-    from memory import Selector  # noqa: PLC0415
+    from memory import Selector
 
     question = store.remember(
         "Which zebrawood backup?", kind="turn", scope="session:1", actor="Ada"

@@ -189,7 +189,7 @@ except StoreError as exc:
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root to drop")
 def test_a_store_that_may_not_be_written_is_refused_with_a_hint() -> None:
     # As another user, in a folder everybody may enter and nobody but root may write.
-    home = Path("/var/tmp") / f"letheon-{os.getpid()}"  # noqa: S108
+    home = Path("/var/tmp") / f"letheon-{os.getpid()}"
     Store(home, embedder="none").close()
     home.chmod(0o755)
     (home / "memory.db").chmod(0o444)
@@ -322,7 +322,7 @@ def test_threads_share_one_store(store: Store) -> None:
             for i in range(20):
                 store.remember(f"thread {number} note {i}")
                 store.recall(f"note {i}")
-        except BaseException as exc:  # noqa: BLE001 - reported by the test
+        except BaseException as exc:
             failures.append(exc)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
@@ -419,7 +419,9 @@ def test_an_export_is_imported_again_without_loss(
 
     assert (done.created, done.known) == (2, 0)
     ours = ("text", "kind", "scope", "title", "actor", "at")
-    assert [[line[k] for k in ours] for line in copied] == [[line[k] for k in ours] for line in lines]
+    assert [[line[k] for k in ours] for line in copied] == [
+        [line[k] for k in ours] for line in lines
+    ]
 
 
 def test_an_interrupted_import_goes_on_where_it_was(

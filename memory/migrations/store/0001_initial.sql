@@ -45,6 +45,15 @@ CREATE INDEX memory_next ON memory (next_seq) WHERE next_seq IS NOT NULL;
 CREATE INDEX memory_valid ON memory (valid_from, valid_to)
     WHERE valid_from IS NOT NULL OR valid_to IS NOT NULL;
 
+-- A memory with its names, as records.py reads it.
+CREATE VIEW memory_row AS
+SELECT
+    m.seq, m.id, m.text, m.kind, s.path AS scope, m.title, a.name AS actor, m.at, m.recorded_at,
+    m.valid_from, m.valid_to, m.scope_id
+FROM memory AS m
+JOIN scope AS s ON s.id = m.scope_id
+JOIN actor AS a ON a.id = m.actor_id;
+
 CREATE TABLE provenance (
     id INTEGER PRIMARY KEY,
     seq INTEGER NOT NULL REFERENCES memory (seq),
