@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Annotated, Literal, get_args
 
 from cli import output
-from cli.declare import Argument, Home, Json, Option, Param, params
+from cli.declare import Argument, Home, Json, Param, params
 from cli.table import GLOBAL, VERBS
 
 Shell = Literal["bash", "zsh", "fish"]
@@ -77,47 +77,52 @@ def _globals() -> list[str]:
     return [flag.split()[0] for flag, _ in GLOBAL]
 
 
+_BASH_HEAD = """\
+# bash completion of mem; made by 'mem completion bash'
+_mem_words() {
+    COMPREPLY+=($(compgen -W "$1" -- "$cur"))
+}
+_mem_files() {
+    local IFS=$'\\n'
+    compopt -o filenames 2> /dev/null
+    COMPREPLY+=($(compgen "$1" -- "$cur"))
+}
+_mem() {
+    local cur="${COMP_WORDS[COMP_CWORD]}" prev="${COMP_WORDS[COMP_CWORD-1]}" verb="" i
+    COMPREPLY=()
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        case "${COMP_WORDS[i]}" in
+            --store) i=$((i + 1)) ;;
+            -*) ;;
+            *) verb="${COMP_WORDS[i]}"
+               ((i + 1 < COMP_CWORD)) && case "$verb ${COMP_WORDS[i+1]}" in
+                   @PAIRS@) verb="$verb ${COMP_WORDS[i+1]}" ;;
+               esac
+               break ;;
+        esac
+    done
+"""
+
+
 def bash(verbs: Verbs) -> str:
     """Return the script for bash."""
     pairs = "|".join(f'"{verb}"' for verb in verbs if " " in verb)
     lines = [
-        "# bash completion of mem; made by 'mem completion bash'",
-        "_mem() {",
-        '    local cur="${COMP_WORDS[COMP_CWORD]}" prev="${COMP_WORDS[COMP_CWORD-1]}"',
-        '    local verb="" words="" i',
-        "    for ((i = 1; i < COMP_CWORD; i++)); do",
-        '        case "${COMP_WORDS[i]}" in',
-        "            --store) i=$((i + 1)) ;;",
-        "            -*) ;;",
-        '            *) verb="${COMP_WORDS[i]}"',
-        "               if ((i + 1 < COMP_CWORD)); then",
-        '                   case "$verb ${COMP_WORDS[i+1]}" in',
-        f'                       {pairs}) verb="$verb ${{COMP_WORDS[i+1]}}" ;;',
-        "                   esac",
-        "               fi",
-        "               break ;;",
-        "        esac",
-        "    done",
+        _BASH_HEAD.replace("@PAIRS@", pairs).rstrip(),
         '    case "$verb:$prev" in',
-        '        *:--store) COMPREPLY=($(compgen -d -- "$cur")); return ;;',
+        "        *:--store) _mem_files -d; return ;;",
     ]
     for verb, declared in verbs.items():
         lines += _bash_values(verb, declared)
-    lines += ["    esac", '    case "$verb" in', f'        "") words="{_bash_start()}" ;;']
+    lines += ["    esac", '    case "$verb" in', f'        "") _mem_words "{_bash_start()}" ;;']
     for verb, declared in verbs.items():
         lines += _bash_words(verb, declared)
     lines += [
-        *(
-            f'        "{word}") words="{" ".join(second_words(word))}" ;;'
-            for word in first_words()
-            if word not in verbs
-        ),
-        "    esac",
-        '    COMPREPLY+=($(compgen -W "$words" -- "$cur"))',
-        "}",
-        "complete -F _mem mem",
+        f'        "{word}") _mem_words "{" ".join(second_words(word))}" ;;'
+        for word in first_words()
+        if word not in verbs
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "    esac", "}", "complete -F _mem mem"]) + "\n"
 
 
 def _bash_start() -> str:
@@ -126,17 +131,18 @@ def _bash_start() -> str:
 
 def _bash_values(verb: str, declared: Sequence[Param]) -> list[str]:
     """Return the cases for what follows an option that takes a value."""
-    lines = []
+    lines, free = [], []
     for param in declared:
         if not param.flags or param.kind is bool or param.name == "store":
             continue
         cases = "|".join(f'"{verb}:{flag}"' for flag in param.flags)
         if takes_file(param):
-            reply = 'COMPREPLY=($(compgen -f -- "$cur"))'
+            lines.append(f"        {cases}) _mem_files -f; return ;;")
+        elif offers(param):
+            lines.append(f'        {cases}) _mem_words "{" ".join(offers(param))}"; return ;;')
         else:
-            reply = f'COMPREPLY=($(compgen -W "{" ".join(offers(param))}" -- "$cur"))'
-        lines.append(f"        {cases}) {reply}; return ;;")
-    return lines
+            free.append(cases)
+    return [*lines, f"        {'|'.join(free)}) return ;;"] if free else lines
 
 
 def _bash_words(verb: str, declared: Sequence[Param]) -> list[str]:
@@ -144,8 +150,8 @@ def _bash_words(verb: str, declared: Sequence[Param]) -> list[str]:
     loose = [param for param in declared if not param.flags]
     words += [word for param in loose for word in offers(param)]
     words += ["--help", *second_words(verb)]
-    files = ' COMPREPLY=($(compgen -f -- "$cur"))' if any(map(takes_file, loose)) else ""
-    return [f'        "{verb}") words="{" ".join(words)}"{";" if files else ""}{files} ;;']
+    files = "_mem_files -f; " if any(takes_file(param) for param in loose) else ""
+    return [f'        "{verb}") {files}_mem_words "{" ".join(words)}" ;;']
 
 
 def zsh(verbs: Verbs) -> str:
@@ -167,7 +173,7 @@ def zsh(verbs: Verbs) -> str:
         "        return",
         "    fi",
         "    local verb=$words[2]",
-        "    (( CURRENT > 3 )) && case \"$verb $words[3]\" in",
+        '    (( CURRENT > 3 )) && case "$verb $words[3]" in',
         f"        ({'|'.join(verb.replace(' ', chr(92) + ' ') for verb in verbs if ' ' in verb)})",
         '            verb="$verb $words[3]"; words=($words[1] ${words[3,-1]}); (( CURRENT-- )) ;;',
         "    esac",
@@ -203,8 +209,8 @@ def _zsh_specs(verb: str, declared: Sequence[Param]) -> list[str]:
         value = "" if param.kind is bool else f":{param.name}:{action}"
         star = "*" if param.many else f"({' '.join(param.flags)})" if len(param.flags) > 1 else ""
         specs += [_quoted(f"{star}{flag}[{says}]{value}") for flag in param.flags]
-    if not any(not param.flags for param in declared) and (words := second_words(verb)):
-        specs.append(_quoted(f"1:what:({' '.join(words)})"))
+    if all(param.flags for param in declared) and (more := second_words(verb)):
+        specs.append(_quoted(f"1:what:({' '.join(more)})"))
     return specs
 
 
@@ -253,14 +259,15 @@ def fish(verbs: Verbs) -> str:
 def _fish_specs(declared: Sequence[Param]) -> list[str]:
     specs = []
     for param in declared:
+        if isinstance(param.meta, Argument) and not (offers(param) or takes_file(param)):
+            continue
         flags = [f"-l {flag[2:]}" if flag[:2] == "--" else f"-s {flag[1:]}" for flag in param.flags]
-        value = [] if param.kind is bool or not flags else ["-r"]
+        value = [] if param.kind is bool or not flags else ["-x"]
         if takes_file(param):
-            value.append("-F")
+            value = ["-r", "-F"] if flags else ["-F"]
         elif words := " ".join(offers(param)):
             value.append(f"-a {_fish(words)}")
-        if flags or value:
-            specs.append(" ".join([*flags, *value, f"-d {_fish(param.meta.says)}"]))
+        specs.append(" ".join([*flags, *value, f"-d {_fish(param.meta.says)}"]))
     return specs
 
 

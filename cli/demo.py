@@ -25,7 +25,7 @@ DATA = "data"
 LOG, QUESTIONS = "demo.jsonl", "demo_questions.json"
 CONTRAST = "Does the hallway screen need a login?"  # few of its words stand in the answer
 TWO_PLACES = ("On which port does it run?", ("project:harbor", "project:lighthouse"))
-HITS = 3
+HITS = 5
 
 
 @dataclass(slots=True)

@@ -5,15 +5,15 @@ from typing import Any
 
 from cli import output
 from cli.forget import show as show_plan
-from cli.receipt import draw
 from cli.recall import why
+from cli.receipt import draw
 from memory.importing import Imported
 from memory.types import ForgetPlan, Hit, Receipt
 from memory.wire import plain
 
 BAR = 10
 EXCERPT = 190  # characters of the best hit
-GLANCE = 96  # of the others
+GLANCE = 140  # of the others
 PLANNED_SHOWN = 5
 
 

@@ -105,9 +105,11 @@ def _excerpts(found: tuple[PlannedMemory, ...], limit: int) -> None:
     if not found:
         return
     output.table(
-        ("id", "kind", "scope", "text"),
-        [(one.id, one.kind, one.scope, one.excerpt) for one in found[:limit]],
-        numbers=("id",),
+        ("id", "memory"),
+        [
+            (one.id, f"{one.excerpt}\n{' '.join(filter(None, (one.kind, output.line(one.scope))))}")
+            for one in found[:limit]
+        ],
     )
     if len(found) > limit:
         output.show((f"and {len(found) - limit:,} more; --json lists them", "dim"))

@@ -31,18 +31,14 @@ def run(
     if as_json:
         output.emit({"memories": found})
         return
-    rows = [
-        (one.id, output.day(one.at), one.kind, output.line(one.actor), output.line(one.scope))
-        for one in found
-    ]
     if not sys.stdout.isatty():
-        for row, one in zip(rows, found, strict=True):
-            output.write("\t".join((*row, output.line(one.text))))
+        for one in found:
+            fields = (one.id, output.day(one.at), one.kind, one.actor, one.scope, one.text)
+            output.write("\t".join(output.line(field) for field in fields))
     elif found:
-        output.table(
-            ("id", "day", "kind", "actor", "scope", "text"),
-            [(*row, output.short(one.text, EXCERPT)) for row, one in zip(rows, found, strict=True)],
-            numbers=("id", "day"),
-        )
+        rows = [
+            (one.id, f"{output.short(one.text, EXCERPT)}\n{output.about(one)}") for one in found
+        ]
+        output.table(("id", "memory"), rows)
     if len(found) == limit:
         output.say(f"there may be more: --before {found[-1].id}")

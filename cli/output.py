@@ -1,5 +1,6 @@
 """What verbs show: JSON, plain lines for pipes, and rich tables for people."""
 
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 PLAIN_WIDTH = 100  # columns of a table in a pipe
+WHOLE = ("id", "erasure", "day")  # columns that are never folded
 Cell = str | tuple[str, str]  # a text, or a text with its style
 
 
@@ -50,9 +52,7 @@ def failure(exc: MemError, *, as_json: bool) -> None:
         }
         sys.stderr.write(dumps({"error": told}) + "\n")
         return
-    strong, dim, end = (
-        ("\x1b[1;31m", "\x1b[2m", "\x1b[0m") if fancy(sys.stderr) else ("", "", "")
-    )
+    strong, dim, end = ("\x1b[1;31m", "\x1b[2m", "\x1b[0m") if fancy(sys.stderr) else ("", "", "")
     sys.stderr.write(f"{strong}mem:{end} {clean(exc.message)}\n")
     if exc.hint:
         sys.stderr.write(f"{dim}hint: {clean(exc.hint).rstrip()}{end}\n")
@@ -117,7 +117,7 @@ def console(*, stderr: bool = False) -> "Console":
     stream = sys.stderr if stderr else sys.stdout
     return Console(
         file=stream,
-        width=None if stream.isatty() else PLAIN_WIDTH,
+        width=None if stream.isatty() or "COLUMNS" in os.environ else PLAIN_WIDTH,
         markup=False,
         highlight=False,
         emoji=False,
@@ -167,7 +167,7 @@ def table(
         columns: Its headings.
         rows: Cells of each row.
         title: Stands above it.
-        numbers: Headings of the columns that are aligned to the right and never folded.
+        numbers: Headings of the columns that are aligned to the right.
         widths: Of the columns, None for what is left over.
     """
     from rich import box  # noqa: PLC0415 - as above
@@ -186,7 +186,7 @@ def table(
             width=wide,
             justify="right" if name in numbers else "left",
             overflow="fold",
-            no_wrap=name in numbers,
+            no_wrap=name in numbers or name in WHOLE,
         )
     for row in rows:
         drawn.add_row(*(text(cell) for cell in row))

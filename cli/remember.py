@@ -25,9 +25,7 @@ def run(  # noqa: PLR0913 - one parameter per option
     ] = None,
     source: Annotated[SourceClass, Option("--source", "Class of the source.", "CLASS")] = "user",
     uri: Annotated[str, Option("--uri", "File, URL or message it comes from.")] = "",
-    key: Annotated[
-        str | None, Option("--key", "The same key is remembered once.", "KEY")
-    ] = None,
+    key: Annotated[str | None, Option("--key", "The same key is remembered once.", "KEY")] = None,
     keep_secrets: Annotated[
         bool, Option("--keep-secrets", "Store passwords, keys and cards as they are.")
     ] = False,

@@ -151,9 +151,7 @@ class Forgetting:
         shown them. The person is asked to type the number of memories. If your client cannot ask,
         nothing is erased and the answer holds the command for the person to run.
         """
-        selector = Selector(
-            ids=arguments.canonical(ids), query=query, scope=scope, source=source
-        )
+        selector = Selector(ids=arguments.canonical(ids), query=query, scope=scope, source=source)
         plan = await anyio.to_thread.run_sync(self._planned, selector, digest)
         if not can_ask(ctx) or len(plan.ids) > shown.LISTED:
             return self._by_hand(plan, selector)
@@ -223,9 +221,7 @@ def question(ctx: Context[Any, Any], plan: ForgetPlan) -> ElicitRequestFormParam
     )
 
 
-async def asked(
-    ctx: Context[Any, Any], plan: ForgetPlan, seconds: float = EXPIRES
-) -> State | None:
+async def asked(ctx: Context[Any, Any], plan: ForgetPlan, seconds: float = EXPIRES) -> State | None:
     """Ask in the middle of the call, as protocols before 2026-07-28 do; None means yes."""
     form = question(ctx, plan)
     with anyio.move_on_after(seconds):
@@ -273,9 +269,7 @@ def answer(
     if receipt:
         probes = len(receipt["probes"])
         said += f" {erased} memories, erasure {receipt['erasure']}, {probes} probes."
-    return reply(
-        said, ForgetAnswer(state=state, memories=erased, command=command, receipt=receipt)
-    )
+    return reply(said, ForgetAnswer(state=state, memories=erased, command=command, receipt=receipt))
 
 
 def receipted(receipt: Receipt) -> CallToolResult:

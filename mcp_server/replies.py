@@ -22,16 +22,12 @@ _VERB = re.compile(r"'mem (recall|remember|show|list|stats|feedback)'")
 
 def reply(text: str, data: object) -> CallToolResult:
     """Return a result a person and a program can read."""
-    return CallToolResult(
-        content=[TextContent(type="text", text=text)], structured_content=data
-    )
+    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=data)
 
 
 def refusal(exc: MemError) -> CallToolResult:
     """Return an error the model can act on."""
-    return CallToolResult(
-        content=[TextContent(type="text", text=explained(exc))], is_error=True
-    )
+    return CallToolResult(content=[TextContent(type="text", text=explained(exc))], is_error=True)
 
 
 def explained(exc: MemError) -> str:

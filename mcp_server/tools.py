@@ -26,9 +26,7 @@ def tools(opening: Opening, questions: Questions, *, scope: str, agent: str) -> 
         _tool("list", answering(read.list_memories), _effects("List memories", reads=True)),
         # Every call adds a signal, so it is not idempotent.
         _tool("feedback", answering(write.feedback), _effects("Rate a memory")),
-        _tool(
-            "forget_plan", answering(read.forget_plan), _effects("Plan an erasure", reads=True)
-        ),
+        _tool("forget_plan", answering(read.forget_plan), _effects("Plan an erasure", reads=True)),
         _tool(
             "forget",
             answering_later(forget),

@@ -101,6 +101,4 @@ class Writing:
         """
         ident = id.strip().upper()
         self._opening.store.feedback(ident, outcome, root=root(ctx.session))
-        return reply(
-            f"Noted: {ident} was {outcome}.", FeedbackAnswer(id=ident, outcome=outcome)
-        )
+        return reply(f"Noted: {ident} was {outcome}.", FeedbackAnswer(id=ident, outcome=outcome))

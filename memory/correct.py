@@ -12,7 +12,7 @@ from memory.db import Connection
 from memory.embed import Embedder
 from memory.errors import UsageError
 from memory.remember import Prepared, trace
-from memory.types import Memory
+from memory.types import Draft, Memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +27,16 @@ class Change:
     at: datetime | None = None
     valid_from: datetime | None = None
     valid_to: datetime | None = None
+
+
+FIELDS = ("text", "kind", "scope", "title", "actor", "at", "valid_from", "valid_to")
+
+
+def changed(before: Memory, change: Change) -> Draft:
+    """Return the memory as a draft with the given fields replaced."""
+    kept = {name: getattr(before, name) for name in FIELDS}
+    given = {name: value for name in FIELDS if (value := getattr(change, name)) is not None}
+    return Draft(**{**kept, **given}, uri=before.provenances[0].uri if before.provenances else "")
 
 
 def correct(

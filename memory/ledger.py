@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
 from json import loads
 from pathlib import Path
 from typing import Any, Literal
@@ -38,6 +37,8 @@ def receipt(
 
 def product_version() -> str:
     """Return Letheon's version, "0+source" when run from a checkout that is not installed."""
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - 14 ms
+
     try:
         return version("letheon")
     except PackageNotFoundError:

@@ -18,6 +18,11 @@ def put(con: Connection, name: str, value: str) -> None:
     )
 
 
+def drop(con: Connection, name: str) -> None:
+    """Remove a value."""
+    con.execute("DELETE FROM setting WHERE name = ?", (name,))
+
+
 def epoch(con: Connection) -> int:
     """Return the number of erasures and re-embeddings; an index of another epoch is void."""
     return int(get(con, "epoch", "0"))

@@ -23,6 +23,7 @@ from memory.db import Connection
 PREVIOUS, NEXT = 0.5, 0.3  # weights of the neighbours in the averaged vector
 EXACT = 4_096  # up to so many rows are scored exactly
 RESCORED = 512  # rows rescored after a bit scan
+SAVED = 1_000  # rows read anew before the sidecar is written again
 
 Rows = NDArray[np.intp]
 Seqs = NDArray[np.int64]
@@ -80,13 +81,13 @@ class VectorIndex:
         self.tail = _empty(dim)
         self.gen = 0  # generation up to which rows are held
         self.epoch = -1  # erasure epoch of the store when it was read
-        self.saved_gen = 0  # generation of the sidecar on disk
+        self.fresh = 0  # rows read since the sidecar was written
 
     def refresh(self, con: Connection, epoch: int) -> None:
         """Catch up with the store: nothing, the newer rows, or everything after an erasure."""
         if self.epoch != epoch:
             self.base, self.tail = _empty(self.dim), _empty(self.dim)
-            self.gen = self.saved_gen = 0
+            self.gen = self.fresh = 0
             self.epoch = epoch
             self._load()
         space = vectors.check_space(con, self.space, self.dim)
@@ -104,6 +105,7 @@ class VectorIndex:
     ) -> None:
         fresh = self._segment(con, space, rows)
         self.gen = max(self.gen, max(row[1] for row in rows))
+        self.fresh += len(rows)
         known = np.isin(fresh.seq, self.base.seq)
         _overwrite(self.base, _take(fresh, np.flatnonzero(known)))
         keep = np.flatnonzero(~np.isin(self.tail.seq, fresh.seq))
@@ -185,9 +187,13 @@ class VectorIndex:
             context[here] = _cosines(part.context, part.context_scale, query, at[here])
         return own, context
 
+    def worth_saving(self) -> bool:
+        """Tell whether so much changed since the sidecar was written that reading it anew pays."""
+        return self.folder is not None and self.fresh > max(SAVED, len(self.base) // 8)
+
     def save(self) -> None:
         """Write the sidecar, replacing the older one; a crash leaves the old or none."""
-        if self.folder is None or self.gen == self.saved_gen:
+        if self.folder is None:
             return
         whole = _join(self.base, self.tail)
         self.folder.mkdir(mode=0o700, exist_ok=True)
@@ -204,7 +210,7 @@ class VectorIndex:
             out.flush()
             os.fsync(out.fileno())
         fresh.replace(place)
-        self.saved_gen = self.gen
+        self.fresh = 0
 
     def _load(self) -> None:
         if self.folder is None:
@@ -216,7 +222,6 @@ class VectorIndex:
         loaded = _parse(flat, self.space, self.dim, self.epoch)
         if loaded is not None:
             self.base, self.gen = loaded
-            self.saved_gen = self.gen
 
 
 def sidecar(folder: Path, space: str) -> Path:

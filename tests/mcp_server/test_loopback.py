@@ -85,9 +85,7 @@ def test_the_token_is_not_printed_and_readable_by_the_owner_only(served: Served)
         assert all(finding.ok for finding in store.check())
 
 
-@pytest.mark.parametrize(
-    "given", ["", "Bearer wrong", "Bearer ", "Basic dTpw", "Bearer ünïcode"]
-)
+@pytest.mark.parametrize("given", ["", "Bearer wrong", "Bearer ", "Basic dTpw", "Bearer ünïcode"])
 def test_a_missing_or_wrong_token_is_401(served: Served, given: str) -> None:
     status, body, headers = served.post(Authorization=given)
 

@@ -1,3 +1,4 @@
+import asyncio
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -405,3 +406,22 @@ def test_stats_are_those_of_the_store(store: Store) -> None:
 
     counted = wire.plain(store.stats())
     assert result.structured_content == counted | {"bytes": result.structured_content["bytes"]}
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_calls_of_one_connection_run_side_by_side(store: Store, era: str) -> None:
+    async def work(client: Any) -> list[Any]:
+        writes = [client.call_tool("remember", {"text": f"note number {n}"}) for n in range(20)]
+        reads = [client.call_tool("recall", {"query": "note number"}) for _ in range(20)]
+        return list(await asyncio.gather(*writes, *reads))
+
+    assert not any(result.is_error for result in run(store, work, era))
+    assert store.stats().memories == 20
+
+
+def test_ids_are_taken_in_any_case(store: Store) -> None:
+    ident = store.remember("x is y").id
+
+    plan = call(store, "forget_plan", ids=[ident.lower(), f" {ident}"])
+
+    assert plan.structured_content["ids"] == [ident]

@@ -1,0 +1,205 @@
+"""An open store: its connections, its lock, its model, and what it owes after a crash."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory import erasures, files, records, seal, setting
+from memory import forget as forgetting
+from memory import remember as remembering
+from memory.clock import Clock, now
+from memory.db import Connection, connect, mapped_errors, transaction
+from memory.directory import Directory
+from memory.embed import Embedder, load_embedder
+from memory.errors import NotFoundError, StoreBusyError, StoreError
+from memory.ids import new_id
+from memory.lexical import Lexical
+from memory.settings import Settings
+from memory.types import Draft, Receipt, Remembered
+from memory.vector_index import VectorIndex
+
+WAIT = 30.0  # seconds to wait for other writers, and for readers that block a seal
+
+
+UNSEALED = "unsealed"  # setting: content was replaced and its bytes are still in the file
+
+
+class Session:
+    """What every verb of a store stands on; `Store` is the class to use."""
+
+    def __init__(
+        self,
+        home: str | Path | None = None,
+        *,
+        create: bool = True,
+        embedder: Embedder | Literal["default", "none"] | str | None = None,
+        clock: Clock = now,
+        wait: float = WAIT,
+    ) -> None:
+        """Open the store in folder `home`, making it when `create` is true.
+
+        Args:
+            home: The folder; `$LETHEON_HOME` or the platform's data folder if None.
+            create: Make the store if it does not exist.
+            embedder: An object with `space`, `dim` and `encode`; a model's name or folder; "none"
+                for lexical recall only; None for the model the store was made with.
+            clock: Returns the current aware UTC datetime.
+            wait: Seconds to wait for other processes before `StoreBusyError`.
+
+        Raises:
+            StoreError: The folder cannot be used; subclasses say why.
+        """
+        self.home = Path(home) if home is not None else Settings.from_env().home
+        self._clock = clock
+        self._wait = wait
+        self._lock = threading.RLock()
+        self._closed = False
+        self._signals: Connection | None = None
+        self._index: VectorIndex | None = None
+        self._directory = Directory()
+        self._lexical = Lexical(self.home / files.DATABASE)
+        self._con = connect(self.home / files.DATABASE, wait=wait, create=create)
+        with self._guard():
+            self._begin(embedder)
+
+    def _begin(self, embedder: Embedder | str | None) -> None:
+        if not setting.get(self._con, "store_id"):
+            with transaction(self._con, self._wait):
+                if not setting.get(self._con, "store_id"):
+                    setting.put(self._con, "store_id", new_id(self._clock()))
+                    chosen = embedder if isinstance(embedder, str) else "default"
+                    setting.put(self._con, "model", chosen)
+        self._model = setting.get(self._con, "model", "default")
+        if isinstance(embedder, str):
+            self._model = embedder
+        self._embedder = None if embedder is None or isinstance(embedder, str) else embedder
+        self._settle()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Finish what can be finished and let go of the files. Idempotent."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            with contextlib.suppress(StoreError):  # owed work is taken up at the next start
+                self._settle()
+                self._save_index()
+            self._index = None
+            self._lexical.close()
+            for con in (self._signals, self._con):
+                if con is not None:
+                    con.close()
+            self._signals = None
+
+    def _save_index(self) -> None:
+        # Under the write lock, so that an erasure either comes later and removes the sidecar or
+        # came before and has made this index void: an erased vector must not be written back.
+        if self._index is not None and self._index.worth_saving():
+            with self._writing() as con:
+                if setting.epoch(con) == self._index.epoch:
+                    with contextlib.suppress(OSError):  # the sidecar is a cache
+                        self._index.save()
+
+    def _settle(self) -> None:
+        """Do what is owed: erasures and seals that a crash or a reader interrupted."""
+        if erasures.unfinished(self._con):
+            self.resume(wait=0.0)
+        if setting.get(self._con, UNSEALED):
+            self._seal(0.0)
+
+    def _seal(self, wait: float) -> None:
+        files.erase_indexes(self.home)
+        if seal.seal(self._con, wait):
+            with self._writing() as con:
+                setting.drop(con, UNSEALED)
+            seal.empty_log(self._con, wait)
+
+    @contextlib.contextmanager
+    def _guard(self) -> Iterator[Connection]:
+        with self._lock, mapped_errors(self.home / files.DATABASE):
+            yield self._con
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with self._guard() as con, transaction(con, self._wait):
+            yield con
+
+    def _behavior(self) -> Connection:
+        if self._signals is None:
+            self._signals = connect(
+                self.home / files.BEHAVIOR, wait=self._wait, create=True, schema="behavior"
+            )
+        return self._signals
+
+    @property
+    def embedder(self) -> Embedder | None:
+        """The embedding model, loaded when first needed; None for a lexical store."""
+        with self._lock:
+            if self._embedder is None and self._model != "none":
+                self._embedder = load_embedder(self._model, cache=self.home / files.INDEX)
+            return self._embedder
+
+    def _encode(
+        self, drafts: Sequence[Draft]
+    ) -> tuple[Embedder | None, NDArray[np.float32] | None]:
+        model = self.embedder
+        if model is None or not drafts:
+            return model, None
+        return model, model.encode([remembering.embedded_text(draft) for draft in drafts])
+
+    def _write(
+        self,
+        batch: Sequence[remembering.Prepared],
+        after: Callable[[Connection], None] = lambda _: None,
+    ) -> tuple[Remembered, ...]:
+        model, encoded = self._encode([one.draft for one in batch])
+        with self._writing() as con:
+            done = remembering.remember(
+                con, batch, now=self._clock(), embedder=model, encoded=encoded
+            )
+            after(con)
+        return tuple(done)
+
+    def _seq(self, con: Connection, memory_id: str) -> int:
+        found = records.by_ids(con, [memory_id])
+        if memory_id not in found:
+            raise NotFoundError(
+                f"no memory has id {memory_id!r}", hint="'mem list' shows ids", ids=(memory_id,)
+            )
+        return found[memory_id]
+
+    def resume(self, *, wait: float | None = None) -> tuple[Receipt, ...]:
+        """Finish erasures that a crash or a reader interrupted; () when there are none."""
+        with self._guard():
+            try:
+                limit = self._wait if wait is None else wait
+                return tuple(forgetting.resume(self._place(), limit))
+            except StoreBusyError:
+                return ()
+
+    def _place(self, say: forgetting.Progress = lambda _: None) -> forgetting.Place:
+        return forgetting.Place(
+            home=self.home,
+            con=self._con,
+            signals=self._behavior(),
+            write_wait=self._wait,
+            now=self._clock(),
+            say=say,
+        )

@@ -1,0 +1,202 @@
+"""The verbs around the three main ones: import, export, models, feedback, health."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from memory import (
+    behavior,
+    erasures,
+    export,
+    files,
+    importing,
+    ledger,
+    records,
+    reembed,
+    setting,
+    vectors,
+)
+from memory import check as checking
+from memory.db import identity, snapshot, transaction
+from memory.embed import load_embedder
+from memory.errors import UsageError
+from memory.scope import Scope
+from memory.session import UNSEALED, Session
+from memory.types import OUTCOMES, Finding, Outcome, Stats
+
+
+class Upkeep(Session):
+    """What keeps a store useful and whole; `Store` is the class to use."""
+
+    def import_from(
+        self,
+        path: str | Path,
+        *,
+        reader: str = "",
+        scope: str = "",
+        keep_secrets: bool = False,
+        progress: importing.Progress = lambda _: None,
+    ) -> importing.Imported:
+        """Import a file or folder in batches; an interrupted import of it goes on where it was.
+
+        Args:
+            path: JSONL, a folder of Markdown, a chat export, or an MCP memory file.
+            reader: Name of the format; recognised by content if empty.
+            scope: Levels added to the scope of every item.
+            keep_secrets: Store secrets as they are.
+            progress: Called with the number of items after each batch.
+
+        Raises:
+            UsageError: The source is not readable or an item is not acceptable; the batches
+                before it stay.
+        """
+        place = Path(path)
+        name = importing.reader_of(place, reader)
+        source = importing.source_key(place, name)
+        with self._guard() as con:
+            start = importing.point(con, source)
+        tally = importing.Tally(reader=name, resumed_at=start)
+        with self._relaxed():
+            for batch in importing.batches(importing.items(place, name, start)):
+                ready = importing.prepared(batch, scope, keep_secrets=keep_secrets)
+                tally.add(self._write(ready, importing.marker(source, batch)))
+                progress(len(batch))
+        with self._writing() as con:
+            importing.done(con, source)
+        return tally.imported()
+
+    @contextlib.contextmanager
+    def _relaxed(self) -> Iterator[None]:
+        # Imports can be repeated: their batches skip the sync, one full checkpoint ends them.
+        with self._guard() as con:
+            con.execute("PRAGMA synchronous=NORMAL")
+        try:
+            yield
+        finally:
+            with self._guard() as con:
+                con.execute("PRAGMA synchronous=FULL")
+                con.execute("PRAGMA wal_checkpoint(FULL)").fetchall()
+
+    def sample(self, count: int) -> tuple[str, ...]:
+        """Return up to `count` texts spread over the store, the same for the same content."""
+        with self._guard() as con:
+            return records.sample(con, count)
+
+    def export(self, scope: str = "") -> Iterator[dict[str, Any]]:
+        """Yield every memory inside a scope as a plain dict, oldest first."""
+        lines = export.export(self._con, Scope.parse(scope))
+        while True:
+            with self._guard():
+                line = next(lines, None)
+            if line is None:
+                return
+            yield line
+
+    def register_copy(self, place: Path, role: Literal["export", "backup"]) -> None:
+        """Remember that a copy was written outside the store, so that a receipt can say so."""
+        with self._writing() as con:
+            files.register(con, place.resolve(), role, self._clock())
+
+    def feedback(self, memory_id: str, outcome: Outcome, *, root: str = "") -> None:
+        """Record what became of a recalled memory: an id, an outcome, a time, nothing else.
+
+        Raises:
+            NotFoundError: There is no such memory.
+            UsageError: The outcome does not exist.
+        """
+        if outcome not in OUTCOMES:
+            raise UsageError(
+                f"outcome {outcome!r} does not exist", hint=f"one of {', '.join(OUTCOMES)}"
+            )
+        with self._guard() as con:
+            self._seq(con, memory_id)
+            signals = self._behavior()
+            with transaction(signals, self._wait):
+                behavior.put(signals, memory_id, outcome, root, self._clock())
+
+    def feedback_of(self, memory_id: str) -> dict[str, int]:
+        """Return the number of signals per outcome about one memory."""
+        with self._guard():
+            return behavior.counts(self._behavior(), memory_id)
+
+    def reembed(self, model: str = "", *, progress: importing.Progress = lambda _: None) -> int:
+        """Give every memory a vector of `model` and return how many were made.
+
+        Each batch is its own transaction and the old space serves until the last one, so the work
+        can be interrupted and called again. Vectors of other models are erased at the end.
+
+        Args:
+            model: Name or folder; the store's own if empty.
+            progress: Called with the number of memories after each batch.
+        """
+        chosen = model or setting.get(self._con, "model", "default")
+        own = None if model else self._embedder
+        target = own or load_embedder(chosen, cache=self.home / files.INDEX)
+        with self._writing() as con:
+            space = vectors.intern_space(con, target.space, target.dim)
+        done = 0
+        for rows in vectors.missing(self._con, space, reembed.BATCH):
+            encoded = reembed.encode(target, rows)
+            with self._writing() as con:
+                made = reembed.put(con, space, rows, encoded)
+            done += made
+            progress(made)
+        with self._writing() as con:
+            setting.put(con, "model", chosen)
+            if reembed.drop_others(con, target.space):
+                setting.put(con, UNSEALED, "vectors")
+            setting.next_epoch(con)
+        with self._guard():
+            self._model, self._embedder, self._index = chosen, target, None
+            self._settle()
+        return done
+
+    def unembedded(self) -> int:
+        """Return how many memories have no vector in the store's own space."""
+        model = self.embedder
+        with self._guard() as con:
+            space = None if model is None else vectors.find_space(con, model.space)
+            return vectors.count_missing(con, space)
+
+    def stats(self) -> Stats:
+        """Return counts; no content."""
+        with self._guard() as con:
+            signals = self._behavior()
+            with snapshot(con):
+                memories, attested, kinds, paths = records.totals(con)
+                done, pending = erasures.count(con)
+                spaces = vectors.counts(con)
+                return Stats(
+                    path=str(self.home),
+                    store_id=setting.get(con, "store_id"),
+                    schema=identity(con)[1],
+                    memories=memories,
+                    by_kind=kinds,
+                    by_scope=paths,
+                    provenances=attested,
+                    vectors=spaces,
+                    unembedded=memories - max(spaces.values(), default=0),
+                    erasures=done,
+                    pending_erasures=pending,
+                    feedback=behavior.total(signals),
+                    bytes=files.size(self.home),
+                )
+
+    def receipts(self) -> tuple[dict[str, Any], ...]:
+        """Return the receipts of every erasure, oldest first."""
+        return tuple(ledger.read(self.home))
+
+    def check(self) -> tuple[Finding, ...]:
+        """Examine pages, indexes, digests, files and permissions; changes nothing."""
+        model = self.embedder
+        with self._guard() as con:
+            space = None if model is None else model.space
+            return tuple(checking.check(con, self._behavior(), self.home, space))
+
+    def repair(self) -> tuple[str, ...]:
+        """Rebuild what is derived, close permissions, finish erasures; returns what was done."""
+        with self._writing() as con:
+            done = tuple(checking.repair(con, self.home))
+            setting.next_epoch(con)
+        return done + tuple(f"erasure {one.erasure}: {one.state}" for one in self.resume())
