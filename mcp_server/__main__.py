@@ -14,15 +14,15 @@ def main() -> int:
     settings = Settings.from_env()
     parser = argparse.ArgumentParser(prog="python -m mcp_server", description=__doc__)
     parser.add_argument("--store", type=Path, default=settings.home, help="folder of the store")
-    parser.add_argument("--http", action="store_true", help="loopback HTTP instead of stdio")
-    parser.add_argument("--port", type=int, default=8745, help="port for --http")
-    parser.add_argument("--scope", default=settings.scope, help="scope of calls that name none")
+    parser.add_argument("--transport", choices=("stdio", "http"), default="stdio")
+    parser.add_argument("--port", type=int, default=8745, help="port on this machine, for http")
+    parser.add_argument("--scope", default="", help="scope of calls that name none")
     parser.add_argument("--agent", default="", help="actor of what is remembered")
     given = parser.parse_args()
     try:
         serve(
             given.store.expanduser(),
-            transport="http" if given.http else "stdio",
+            transport=given.transport,
             port=given.port,
             scope=given.scope,
             agent=given.agent,

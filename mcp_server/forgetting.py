@@ -196,8 +196,8 @@ def can_ask(ctx: Context[Any, Any]) -> bool:
 
 
 def amount(plan: ForgetPlan) -> int:
-    """Return the number a person types: memories, or provenances where all memories stay."""
-    return len(plan.ids) or len(plan.provenances)
+    """Return the number a person types: memories that go, or that lose a source and stay."""
+    return len(plan.ids) or len(plan.kept)
 
 
 def question(ctx: Context[Any, Any], plan: ForgetPlan) -> ElicitRequestFormParams:

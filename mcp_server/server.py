@@ -83,6 +83,7 @@ def serve(
         MemError: The scope is malformed, or the store or its token cannot be used.
     """
     _log_to_stderr()
+    scope = scope or Settings.from_env().scope
     opening = Opening(lambda: _opened(home))
     _close_on_signal(opening)
     try:

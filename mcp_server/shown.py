@@ -165,11 +165,13 @@ def excerpts(memories: Sequence[PlannedMemory]) -> list[Excerpt]:
 
 def tally(plan: ForgetPlan) -> str:
     """Return what a plan would do, in words without content."""
-    count = len(plan.ids)
-    said = f"{count} {'memory' if count == 1 else 'memories'}"
-    if plan.provenances:
-        said += f" and {len(plan.provenances)} provenances of {len(plan.kept)} that stay"
-    return said
+    said = []
+    if plan.ids or not plan.kept:
+        said.append(f"{len(plan.ids)} {'memory' if len(plan.ids) == 1 else 'memories'}")
+    if plan.kept:
+        stay = f"{len(plan.kept)} {'memory that stays' if len(plan.kept) == 1 else 'that stay'}"
+        said.append(f"one source of {stay}")
+    return " and ".join(said)
 
 
 def marked(lead: str, entries: Sequence[tuple[str, str]]) -> str:

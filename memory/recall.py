@@ -99,58 +99,68 @@ def recall(con: Connection, query: Query, channels: Channels, now: datetime) -> 
     Raises:
         NotFoundError: The scope does not exist.
     """
-    embedder, index = channels.embedder, channels.index
+    searched = terms(query.text)
     with snapshot(con):
         channels.directory.refresh(con)
-        allowed = Filter(
-            scopes=visible(channels.directory, query.scope, strict=query.strict),
-            kinds=query.kinds,
-            now=millis(query.as_of or now),
-            as_of=query.as_of is not None,
-        )
-        names = channels.directory.names(query.text)
-        searched = terms(query.text)
-        search = channels.lexical.begin(con, searched, allowed)
-        vector = near = None
-        if embedder is not None and index is not None:
-            index.refresh(con, setting.epoch(con))
-            vector = embedder.encode([dense_form(query.text, names.headers)])[0]
-            near = candidates.dense(con, index, vector, allowed)
-        pool = candidates.gather(
-            con,
-            search.result(),
-            [] if near is None else near.tolist(),
-            allowed,
-            names=names,
-            wanted=identifiers(query.text),
-        )
-        evidence = pool.evidence
-        if vector is not None and index is not None:
-            own, context = index.scores(vector, pool.seq)
-            evidence = replace(evidence, dense=own, context=context)
+        pool = _pool(con, query, channels, searched, now)
         when = dates(query.text)
-        X = features.matrix(evidence, months=when.months, days=when.days, years=when.years)
+        X = features.matrix(pool.evidence, months=when.months, days=when.days, years=when.years)
         score = channels.ranker.score(X)
         best = np.lexsort((-pool.seq, -score))[: query.limit]
         found = records.fetch(con, pool.seq[best].tolist())
     shares = channels.ranker.contributions(X[best])
-    hits = tuple(
-        Hit(
-            memory=found[int(pool.seq[row])],
-            rank=rank,
-            score=round(float(score[row]), 4),
-            tokens=tokens(found[int(pool.seq[row])].text),
-            reasons=explain(share, found[int(pool.seq[row])], searched),
-        )
+    hits = [
+        _hit(found[int(pool.seq[row])], rank, float(score[row]), share, searched)
         for rank, (row, share) in enumerate(zip(best, shares, strict=True), start=1)
-    )
+    ]
     packed = pack(hits, query.budget)
     return Recalled(
         hits=packed,
         candidates=len(pool.seq),
         tokens=sum(hit.tokens for hit in packed),
-        mode="lexical" if vector is None else "hybrid",
+        mode="lexical" if channels.embedder is None else "hybrid",
         left_out=len(hits) - len(packed),
+    )
+
+
+def _pool(
+    con: Connection, query: Query, channels: Channels, searched: Sequence[str], now: datetime
+) -> candidates.Pool:
+    allowed = Filter(
+        scopes=visible(channels.directory, query.scope, strict=query.strict),
+        kinds=query.kinds,
+        now=millis(query.as_of or now),
+        as_of=query.as_of is not None,
+    )
+    names = channels.directory.names(query.text)
+    search = channels.lexical.begin(con, searched, allowed)  # may run while the query is encoded
+    vector, near = None, np.zeros(0, np.int64)
+    index = channels.index
+    if channels.embedder is not None and index is not None:
+        index.refresh(con, setting.epoch(con))
+        vector = channels.embedder.encode([dense_form(query.text, names.headers)])[0]
+        near = candidates.dense(con, index, vector, allowed)
+    pool = candidates.gather(
+        con,
+        search.result(),
+        near.tolist(),
+        allowed,
+        names=names,
+        wanted=identifiers(query.text),
+    )
+    if vector is None or index is None:
+        return pool
+    own, context = index.scores(vector, pool.seq)
+    return replace(pool, evidence=replace(pool.evidence, dense=own, context=context))
+
+
+def _hit(memory: Memory, rank: int, score: float, share: Floats, searched: Sequence[str]) -> Hit:
+    return Hit(
+        memory=memory,
+        rank=rank,
+        score=round(score, 4),
+        tokens=tokens(memory.text),
+        reasons=explain(share, memory, searched),
     )
 
 

@@ -193,7 +193,7 @@ def test_a_source_leaves_memories_that_others_attest(store: Store, era: str) -> 
     result = forget(store, era, person, **planned(store, source="root:web:a"))
 
     assert result.structured_content["state"] == "erased"
-    assert "1 provenances of 1 that stay" in person.asked[0]
+    assert "Erase one source of 1 memory that stays for good?" in person.asked[0]
     (memory,) = (one for one in store.list() if "boils" in one.text)
     assert [one.root for one in store.get(memory.id).provenances] == ["web:b"]
 

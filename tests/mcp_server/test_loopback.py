@@ -58,9 +58,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     home = tmp_path_factory.mktemp("http") / "store"
     with Store(home, embedder="none") as store:
         store.remember("Ada prefers tabs", scope="user:ada")
-    command = [sys.executable, "-m", "mcp_server", "--store", str(home), "--http", "--port", "0"]
+    command = [sys.executable, "-m", "mcp_server", "--store", str(home)]
     with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*command, "--transport", "http", "--port", "0"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stderr is not None
         line = process.stderr.readline()
