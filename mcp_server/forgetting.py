@@ -240,9 +240,8 @@ def judged(given: object, plan: ForgetPlan) -> State | None:
     if not isinstance(given, ElicitResult) or given.action != "accept":
         return "declined"
     typed = (given.content or {}).get(FIELD)
-    # Some clients return every field as a string; True and 1.0 are not a number somebody typed.
-    right = isinstance(typed, int | str) and str(typed).strip() == str(amount(plan))
-    return None if right else "wrong_number"
+    # Some clients return every field as a string; True and 1.0 are not what somebody typed.
+    return None if str(typed).strip() == str(amount(plan)) else "wrong_number"
 
 
 def command(plan: ForgetPlan, selector: Selector, home: Path) -> str:
