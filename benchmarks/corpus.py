@@ -43,10 +43,11 @@ class MixedEmbedder:
         return self.model.dim
 
     def encode(self, texts: Sequence[str]) -> Floats:
-        """Return unit rows, `(n, dim)`."""
-        if all(text in self.known for text in texts):
-            return np.stack([self.known[text] for text in texts])
-        return self.model.encode(texts)
+        """Return unit rows, `(n, dim)`; what is not known is encoded."""
+        unknown = [text for text in texts if text not in self.known]
+        made = dict(zip(unknown, self.model.encode(unknown), strict=True)) if unknown else {}
+        rows = [made[text] if text in made else self.known[text] for text in texts]
+        return np.stack(rows) if rows else np.zeros((0, self.dim), np.float32)
 
 
 def demo() -> tuple[list[Draft], list[dict[str, Any]]]:

@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from baselines import full_text, top
 from report import Bar, finish
 
 from memory import Draft, Store
 from memory.embed import load_embedder
-from memory.text import match_expression, terms
 from ranker.fuse import reciprocal_rank
 from ranker.metrics import hit_at, ndcg_at, recall_at
 from ranker.metrics import reciprocal_rank as mrr
@@ -107,7 +107,7 @@ def measure(talk: Conversation, folder: Path, runs: Run) -> float:
         place = {one.id: i for i, one in enumerate(done)}
         texts = [f"{draft.actor}: {draft.text}" for draft in talk.drafts]
         turns = model.encode(texts)
-        words = _fts(texts)
+        words = full_text(texts)
         for question in talk.questions:
             start = time.perf_counter()
             found = store.recall(question.text, scope=f"project:{talk.name}", limit=DEPTH)
@@ -116,34 +116,13 @@ def measure(talk: Conversation, folder: Path, runs: Run) -> float:
             cosine = turns @ model.encode([question.text])[0]
             ranked = {
                 "Letheon": [place[hit.memory.id] for hit in found.hits],
-                "FTS5 alone": _top(lexical),
-                "MiniLM alone": _top(cosine),
-                "naive RRF (k=60)": _top(reciprocal_rank(lexical, cosine)),
+                "FTS5 alone": top(lexical, DEPTH),
+                "MiniLM alone": top(cosine, DEPTH),
+                "naive RRF (k=60)": top(reciprocal_rank(lexical, cosine), DEPTH),
             }
             for name, run in ranked.items():
                 runs.setdefault(name, []).append((question, run, talk.sessions))
     return spent
-
-
-def _fts(texts: Sequence[str]) -> Callable[[str], Any]:
-    from memory.db import driver  # noqa: PLC0415 - the engine the product uses
-
-    con = driver.connect(":memory:")
-    con.execute("CREATE VIRTUAL TABLE f USING fts5 (x, tokenize = 'porter unicode61')")
-    con.executemany("INSERT INTO f (rowid, x) VALUES (?, ?)", list(enumerate(texts, 1)))
-
-    def scores(query: str) -> Any:
-        out = np.zeros(len(texts), np.float32)
-        sql = "SELECT rowid, -bm25(f) FROM f WHERE f MATCH ?"
-        for row, score in con.execute(sql, (match_expression(terms(query)),)):
-            out[row - 1] = score
-        return out
-
-    return scores
-
-
-def _top(scores: Any) -> list[int]:
-    return [int(i) for i in np.argsort(-scores, kind="stable")[:DEPTH]]
 
 
 METRICS: dict[str, Callable[[list[int], frozenset[int]], float]] = {

@@ -96,7 +96,11 @@ def show(plan: ForgetPlan, *, limit: int = SHOWN) -> None:
         output.write()
         output.show(
             (output.many(len(plan.kept), "memory"), "bold green"),
-            " stay: another source attests them too; they lose this provenance",
+            (
+                " stays: another source attests it too; it loses this provenance"
+                if len(plan.kept) == 1
+                else " stay: another source attests them too; they lose this provenance"
+            ),
         )
         _excerpts(plan.kept, limit)
 

@@ -9,13 +9,14 @@ from cli.opening import opened
 from memory.errors import MemError
 
 Format = Literal["jsonl", "markdown", "chat", "mcp"]
+READER: dict[Format | None, str] = {None: "", "mcp": "mcp-memory"}  # where the names differ
 COUNTED = 500_000_000  # bytes; a larger file is not read twice for the length of a bar
 
 
 def run(
     path: Annotated[str, Argument("JSONL, a folder of Markdown, a chat, or an MCP memory file.")],
     *,
-    reader: Annotated[
+    form: Annotated[
         Format | None, Option("--format", "Its form; seen from its content if not given.")
     ] = None,
     scope: Annotated[str, Option("--scope -s", "Added to the scope of every item.")] = "",
@@ -36,7 +37,7 @@ def run(
             with output.progress(f"importing {place.name}", expected(place)) as advance:
                 done = memories.import_from(
                     place,
-                    reader=reader or "",
+                    reader=READER.get(form, form or ""),
                     scope=scope,
                     keep_secrets=keep_secrets,
                     progress=advance,

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from mcp_server import shown
 from mcp_server.opening import Opening
-from mcp_server.reading import NOTHING, attested_hits
+from mcp_server.reading import NOTHING
 from mcp_server.replies import explained
 from memory import wire
 from memory.errors import MemError, NotFoundError
@@ -63,14 +63,13 @@ class Material:
             found = self._opening.store.recall(
                 topic, scope=scope or self._scope, limit=20, budget=3_000, strict=False
             )
-            hits, sources = attested_hits(self._opening.store, found.hits)
         except MemError as exc:
             raise MCPError(code=INVALID_PARAMS, message=explained(exc)) from exc
         asked = (
             f"What do you know about this? {clean(topic)}\n\nAnswer from the memories below only,"
             " cite their ids, say which are old or disagree, and say so if they do not answer it."
         )
-        cited = shown.cited(hits, sources, why=False)
+        cited = shown.cited(found.hits, why=False)
         entries = [shown.cited_entry(one) for one in cited]
         return shown.marked(asked if entries else f"{asked}\n\n{NOTHING}", entries)
 

@@ -1,6 +1,5 @@
 """Tools that change nothing: recall, show, list, stats, forget_plan."""
 
-from collections.abc import Sequence
 from typing import Annotated
 
 from mcp_types import CallToolResult
@@ -13,8 +12,7 @@ from mcp_server.replies import reply, utc
 from memory import wire
 from memory.errors import NotFoundError
 from memory.sanitise import clean
-from memory.store import Store
-from memory.types import Hit, Selector, SourceClass
+from memory.types import Selector
 
 NOTHING = "Nothing is remembered for this yet."
 
@@ -121,8 +119,7 @@ class Reading:
             budget=budget,
             strict=False,
         )
-        hits, sources = attested_hits(store, found.hits)
-        cited = shown.cited(hits, sources, why=explain)
+        cited = shown.cited(found.hits, why=explain)
         note = "" if cited else NOTHING
         if found.left_out:
             note = f"{found.left_out} more did not fit the budget of {budget} tokens; raise it."
@@ -238,22 +235,6 @@ class Reading:
                 selected_by=list(plan.selected_by),
             ),
         )
-
-
-def attested_hits(
-    store: Store, hits: Sequence[Hit]
-) -> tuple[list[Hit], list[tuple[SourceClass, ...]]]:
-    """Return the hits that still exist, and the source classes of each."""
-    alive: list[Hit] = []
-    classes: list[tuple[SourceClass, ...]] = []
-    for hit in hits:
-        try:
-            written = store.get(hit.memory.id).provenances
-        except NotFoundError:  # erased between the recall and now
-            continue
-        alive.append(hit)
-        classes.append(tuple(dict.fromkeys(one.source for one in written)))
-    return alive, classes
 
 
 def _lead(count: int, note: str) -> str:

@@ -122,24 +122,20 @@ def items(memories: Iterable[Memory]) -> list[Item]:
     return done
 
 
-def cited(
-    hits: Sequence[Hit], sources: Sequence[Sequence[SourceClass]], *, why: bool
-) -> list[Cited]:
+def cited(hits: Sequence[Hit], *, why: bool) -> list[Cited]:
     """Return hits as they may be shown, with their source classes, and reasons if asked for."""
     return [
         Cited(
             **shown,
             rank=hit.rank,
             score=hit.score,
-            sources=list(classes),
+            sources=list(dict.fromkeys(one.source for one in hit.memory.provenances)),
             reasons=[
                 Why(feature=one.feature, share=one.share, says=line(one.says))
                 for one in (hit.reasons if why else ())
             ],
         )
-        for shown, hit, classes in zip(
-            items(hit.memory for hit in hits), hits, sources, strict=True
-        )
+        for shown, hit in zip(items(hit.memory for hit in hits), hits, strict=True)
     ]
 
 

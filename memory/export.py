@@ -14,7 +14,5 @@ def export(con: Connection, scope: Scope) -> Iterator[dict[str, Any]]:
     inside = None
     if scope.values:
         inside = [ident for ident, other in records.scopes(con) if scope.contains(other)]
-    for seq, memory in records.stream(con, inside):
-        line = plain(memory)
-        line["provenances"] = plain(records.provenances(con, seq))
-        yield line
+    for memory in records.stream(con, inside):
+        yield plain(memory)

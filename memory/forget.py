@@ -66,15 +66,15 @@ def plan(con: Connection, selector: Selector) -> ForgetPlan:
         memories=tuple(_excerpt(memories[seq]) for seq in chosen.erase),
         kept=tuple(_excerpt(kept[seq]) for seq in chosen.keep),
         counts=select.counts(con, chosen),
-        digest=digest(ids, chosen.provenances),
+        digest=digest(con, ids, chosen.provenances),
         selected_by=select.used(selector),
         provenances=chosen.provenances,
     )
 
 
-def digest(ids: Sequence[str], provenances: Sequence[int]) -> str:
-    """Return the SHA-256 that binds a confirmation to exactly this plan."""
-    body = json.dumps([sorted(ids), sorted(provenances)])
+def digest(con: Connection, ids: Sequence[str], provenances: Sequence[int]) -> str:
+    """Return the SHA-256 that binds a confirmation to these memories in their present wording."""
+    body = json.dumps([records.digests(con, ids), sorted(ids), sorted(provenances)])
     return hashlib.sha256(body.encode()).hexdigest()
 
 
@@ -89,20 +89,22 @@ def forget(place: Place, planned: ForgetPlan, wait: float) -> Receipt:
 
     Args:
         place: The store.
-        planned: From `plan`; ids that have gone since are passed over.
+        planned: From `plan`.
         wait: Seconds to wait for readers that block the physical part.
 
     Raises:
-        UsageError: The plan was altered.
+        UsageError: The plan was altered, or its memories were changed or erased since.
         StoreError: The store is read-only or full; what was erased stays erased.
     """
-    if digest(planned.ids, planned.provenances) != planned.digest:
-        raise UsageError("the plan was altered", hint="make a new plan")
     if not planned.ids and not planned.provenances:
         raise NotFoundError("nothing matches, nothing was erased")
     place.say("intent")
     ident = new_id(place.now)
     with transaction(place.con, place.write_wait):
+        if digest(place.con, planned.ids, planned.provenances) != planned.digest:
+            raise UsageError(
+                "the plan was altered, or its memories have changed since", hint="make a new plan"
+            )
         seqs = list(records.by_ids(place.con, planned.ids).values())
         needles = verify.needles(place.con, seqs, planned.provenances)
         detached = records.detach(place.con, planned.provenances)

@@ -107,7 +107,7 @@ def recall(con: Connection, query: Query, channels: Channels, now: datetime) -> 
         X = features.matrix(pool.evidence, months=when.months, days=when.days, years=when.years)
         score = channels.ranker.score(X)
         best = np.lexsort((-pool.seq, -score))[: query.limit]
-        found = records.fetch(con, pool.seq[best].tolist())
+        found = records.attested(con, pool.seq[best].tolist())
     shares = channels.ranker.contributions(X[best])
     hits = [
         _hit(found[int(pool.seq[row])], rank, float(score[row]), share, searched)

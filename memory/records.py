@@ -205,6 +205,15 @@ def fetch(con: Connection, seqs: Sequence[int]) -> dict[int, Memory]:
     return {row[0]: _memory(row) for row in rows}
 
 
+def digests(con: Connection, ids: Sequence[str]) -> list[tuple[str, str]]:
+    """Return (id, SHA-256 of the text in hex) of those ids that exist, by id."""
+    return con.execute(
+        "SELECT id, lower(hex(digest)) FROM memory"
+        " WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
+        (json.dumps(list(ids)),),
+    ).fetchall()
+
+
 def by_ids(con: Connection, ids: Sequence[str]) -> dict[str, int]:
     """Return id -> seq for those ids that exist."""
     return dict(
@@ -215,24 +224,29 @@ def by_ids(con: Connection, ids: Sequence[str]) -> dict[str, int]:
     )
 
 
-def provenances(con: Connection, seq: int) -> tuple[Provenance, ...]:
-    """Return every provenance of one memory, oldest first."""
-    rows = con.execute(
-        "SELECT p.root, p.source, a.name, p.uri, p.at, p.recorded_at FROM provenance p"
-        " JOIN actor a ON a.id = p.actor_id WHERE p.seq = ? ORDER BY p.id",
-        (seq,),
-    )
-    return tuple(
-        Provenance(
-            root=root,
-            source=source,
-            actor=actor,
-            uri=uri,
-            at=moment(at),
-            recorded_at=moment(recorded),
+def attested(con: Connection, seqs: Sequence[int]) -> dict[int, Memory]:
+    """Return the memories by seq, each with all its provenances, oldest first."""
+    found: dict[int, list[Provenance]] = {}
+    for seq, root, source, actor, uri, at, recorded in con.execute(
+        "SELECT p.seq, p.root, p.source, a.name, p.uri, p.at, p.recorded_at FROM provenance p"
+        " JOIN actor a ON a.id = p.actor_id"
+        " WHERE p.seq IN (SELECT value FROM json_each(?)) ORDER BY p.id",
+        (json.dumps(list(seqs)),),
+    ):
+        found.setdefault(seq, []).append(
+            Provenance(
+                root=root,
+                source=source,
+                actor=actor,
+                uri=uri,
+                at=moment(at),
+                recorded_at=moment(recorded),
+            )
         )
-        for root, source, actor, uri, at, recorded in rows
-    )
+    return {
+        seq: evolve(memory, provenances=tuple(found.get(seq, ())))
+        for seq, memory in fetch(con, seqs).items()
+    }
 
 
 def scopes(con: Connection) -> list[tuple[int, Scope]]:
@@ -330,21 +344,21 @@ def page(
     return [_memory(row) for row in rows]
 
 
-def stream(con: Connection, scopes: Sequence[int] | None) -> Iterator[tuple[int, Memory]]:
+def stream(con: Connection, scopes: Sequence[int] | None) -> Iterator[Memory]:
     """Yield every memory in order of arrival, in bounded memory and without a long read mark."""
     last = 0
     listed = None if scopes is None else json.dumps(list(scopes))
     while True:
         rows = con.execute(
-            "SELECT * FROM memory_row WHERE seq > ? AND (? IS NULL OR scope_id IN"
+            "SELECT seq FROM memory WHERE seq > ? AND (? IS NULL OR scope_id IN"
             " (SELECT value FROM json_each(?))) ORDER BY seq LIMIT 500",
             (last, listed, listed),
         ).fetchall()
         if not rows:
             return
         last = rows[-1][0]
-        for row in rows:
-            yield row[0], _memory(row)
+        found = attested(con, [seq for (seq,) in rows])
+        yield from (found[seq] for seq in sorted(found))
 
 
 def totals(con: Connection) -> tuple[int, int, dict[str, int], dict[str, int]]:
@@ -357,11 +371,6 @@ def totals(con: Connection) -> tuple[int, int, dict[str, int], dict[str, int]]:
     kinds, paths = dict(by_kind.fetchall()), dict(by_scope.fetchall())
     (attested,) = con.execute("SELECT count(*) FROM provenance").fetchone()
     return sum(kinds.values()), int(attested), kinds, paths
-
-
-def with_provenances(memory: Memory, attested: tuple[Provenance, ...]) -> Memory:
-    """Return the memory with its provenances filled in."""
-    return evolve(memory, provenances=attested)
 
 
 def sample(con: Connection, count: int) -> tuple[str, ...]:

@@ -144,8 +144,7 @@ class Store(Upkeep):
         """
         with self._guard() as con, snapshot(con):
             seq = self._seq(con, memory_id)
-            memory = records.fetch(con, [seq])[seq]
-            return records.with_provenances(memory, records.provenances(con, seq))
+            return records.attested(con, [seq])[seq]
 
     def list(
         self, *, scope: str = "", kinds: Sequence[Kind] = (), limit: int = 50, before: str = ""

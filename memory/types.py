@@ -133,7 +133,7 @@ class ForgetPlan:
     memories: tuple[PlannedMemory, ...]  # the same ids in the same order
     kept: tuple[PlannedMemory, ...]  # match by source but another source attests them too
     counts: Mapping[str, int]  # rows per table or artefact that would go
-    digest: str  # SHA-256 over the ids: binds a confirmation to this plan
+    digest: str  # SHA-256 over ids and wordings: binds a confirmation to this plan
     selected_by: tuple[str, ...]  # names of the selector fields used, never their content
     provenances: tuple[int, ...] = ()  # rows that go while their memory is kept
 

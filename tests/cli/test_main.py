@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from cli.declare import params
-from cli.main import help_text
+from cli.main import help_text, main
 from cli.table import VERBS
 from tests.cli.runner import COMMAND, Mem
 
@@ -90,13 +90,14 @@ def test_the_table_says_what_the_verb_says(verb: str) -> None:
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_has_help_of_its_own(mem: Mem, verb: str) -> None:
-    done = mem.ok(*verb.split(), "--help")
+def test_every_verb_has_help_of_its_own(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code = main([*verb.split(), "--help"])
 
-    assert done.out.startswith(f"Usage: mem {verb} ")
-    assert VERBS[verb].says in done.out
-    assert "--store PATH" in done.out
-    assert not mem.home.exists()
+    shown, said = capsys.readouterr()
+    assert (code, said) == (0, "")
+    assert shown.startswith(f"Usage: mem {verb} ")
+    assert VERBS[verb].says in shown
+    assert "--store PATH" in shown
 
 
 def test_help_of_a_verb_can_be_asked_for_first(mem: Mem) -> None:
@@ -149,17 +150,21 @@ def test_half_a_verb_names_its_other_halves(mem: Mem) -> None:
         ("mcp", "config", "netscape"),
     ],
 )
-def test_bad_arguments_end_with_2_and_say_so_in_both_forms(
-    told: Mem, words: tuple[str, ...]
-) -> None:
-    plain, as_json = told(*words), told(*words, "--json")
+def test_bad_arguments_end_with_2_and_json_of_the_error(told: Mem, words: tuple[str, ...]) -> None:
+    done = told(*words, "--json")
 
-    assert (plain.code, plain.out) == (2, "")
-    assert plain.err.startswith("mem: ")
-    assert "Traceback" not in plain.err
-    assert (as_json.code, as_json.out) == (2, "")
-    assert as_json.error["kind"] == "UsageError"
-    assert as_json.error["message"]
+    assert (done.code, done.out) == (2, "")
+    assert done.error["kind"] == "UsageError"
+    assert done.error["message"]
+
+
+@pytest.mark.parametrize("words", [("recall",), ("recall", "x", "--limit", "0")])
+def test_an_error_is_a_line_and_its_hint_another(told: Mem, words: tuple[str, ...]) -> None:
+    done = told(*words)
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("mem: ")
+    assert "Traceback" not in done.err
 
 
 def test_no_store_ends_with_4_and_says_how_to_make_one(mem: Mem) -> None:
@@ -207,11 +212,11 @@ def test_global_options_work_before_and_behind_the_verb(told: Mem) -> None:
     other = told.folder / "other"
     told.ok("init", "--store", str(other))
 
-    before = told.ok("--store", str(other), "--json", "stats")
-    behind = told.ok("stats", f"--store={other}", "--json")
+    before = told.ok("--store", str(other), "--json", "stats").json
+    behind = told.ok("stats", f"--store={other}", "--json").json
 
-    assert before.json == behind.json
-    assert before.json["memories"] == 0
+    assert before["path"] == behind["path"] == str(other)
+    assert before["memories"] == 0
 
 
 def test_a_reader_that_leaves_early_is_no_complaint(told: Mem) -> None:
