@@ -1,4 +1,4 @@
-"""What Letheon is compared with inside one process: one full-text column, and the best of a list."""
+"""What Letheon is compared with inside one process: one full-text column, the best of a list."""
 
 from collections.abc import Callable, Sequence
 

@@ -2,8 +2,8 @@
 
 Every memory is the same sentence about another key: ticket ids, config keys, paths, error codes,
 hashes and so on, with keys that are prefixes of others among them. All of them go through
-`Store.remember_many` with the default model, really encoded. Sampled keys are then asked for through
-`Store.recall`, bare and inside a question; the first hit has to be the memory of that key.
+`Store.remember_many` with the default model, really encoded. Sampled keys are then asked for
+through `Store.recall`, bare and inside a question; the first hit has to be that key's memory.
 
 Beside it, on the same texts and vectors: recall without vectors, FTS5 in one column, MiniLM cosine,
 and the reciprocal rank fusion of these two (k = 60).
@@ -132,9 +132,11 @@ def measure(
                     table.setdefault(f"{family}, {form}", {}).setdefault(name, Tally()).add(
                         run, row
                     )
-                for name in ("Letheon", "lexical"):
-                    if not runs[name] or runs[name][0] != row:
-                        lost.append(_miss(name, query, runs[name], row, rows))
+                lost += [
+                    _miss(name, query, runs[name], row, rows)
+                    for name in ("Letheon", "lexical")
+                    if runs[name][:1] != [row]
+                ]
         misses += lost[:SHOWN] + ([f"  and {len(lost) - SHOWN} more"] if len(lost) > SHOWN else [])
     print(file=sys.stderr)
     return table, misses

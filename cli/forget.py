@@ -108,13 +108,7 @@ def show(plan: ForgetPlan, *, limit: int = SHOWN) -> None:
 def _excerpts(found: tuple[PlannedMemory, ...], limit: int) -> None:
     if not found:
         return
-    output.table(
-        ("id", "memory"),
-        [
-            (one.id, f"{one.excerpt}\n{' '.join(filter(None, (one.kind, output.line(one.scope))))}")
-            for one in found[:limit]
-        ],
-    )
+    output.by_scope((one.scope, one.id, output.line(one.excerpt)) for one in found[:limit])
     if len(found) > limit:
         output.show((f"and {len(found) - limit:,} more; --json lists them", "dim"))
 

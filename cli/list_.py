@@ -6,7 +6,7 @@ from typing import Annotated
 from cli import output
 from cli.declare import Home, Json, Option
 from cli.opening import opened
-from memory.types import Kind
+from memory.types import Kind, Memory
 
 EXCERPT = 160
 
@@ -36,9 +36,11 @@ def run(
             fields = (one.id, output.day(one.at), one.kind, one.actor, one.scope, one.text)
             output.write("\t".join(output.line(field) for field in fields))
     elif found:
-        rows = [
-            (one.id, f"{output.short(one.text, EXCERPT)}\n{output.about(one)}") for one in found
-        ]
-        output.table(("id", "memory"), rows)
+        output.by_scope((one.scope, one.id, _line(one)) for one in found)
     if len(found) == limit:
         output.say(f"there may be more: --before {found[-1].id}")
+
+
+def _line(memory: Memory) -> str:
+    head = "  ".join(filter(None, (output.day(memory.at), memory.kind, output.line(memory.actor))))
+    return f"{head}\n{output.short(memory.text, EXCERPT)}"

@@ -193,6 +193,18 @@ def table(
     console().print(drawn)
 
 
+def by_scope(rows: Iterable[tuple[str, str, str]]) -> None:
+    """Draw (scope, id, text) in a table that names a scope once for all its neighbours."""
+    drawn: list[tuple[Cell, Cell]] = []
+    before = ""
+    for scope, ident, said in rows:
+        if scope != before:
+            drawn.append(("", (line(scope) or "(no scope)", "magenta")))
+            before = scope
+        drawn.append(((ident, "dim"), said))
+    table(("id", "memory"), drawn)
+
+
 def bars(counts: Mapping[str, int], *, title: str = "", width: int = 40) -> None:
     """Draw a bar for each count, longest first as given."""
     top = max(counts.values(), default=0)

@@ -102,7 +102,6 @@ def drawn(hit: Hit, top: float, query: str, *, explain: bool) -> "Group":
         (memory.kind, "magenta"),
         (f"  {output.day(memory.at)}  ", "dim"),
         (output.line(memory.actor), "bold green"),
-        (f"  {output.line(memory.scope)}", "dim"),
     )
     body = output.text(memory.text if len(memory.text) <= EXCERPT else memory.text[:EXCERPT] + " …")
     words = [word for word in output.line(query).split() if len(word) > 3]
@@ -110,5 +109,6 @@ def drawn(hit: Hit, top: float, query: str, *, explain: bool) -> "Group":
     parts: list[RenderableType] = [head, Padding(body, (0, 0, 0, 4))]
     if explain:
         parts.append(Padding(output.text((f"why: {why(hit)}", "yellow")), (0, 0, 0, 4)))
-    parts.append(Padding(output.text((memory.id, "bright_black")), (0, 0, 1, 4)))
+    place = f"{memory.id}  {output.line(memory.scope)}"
+    parts.append(Padding(output.text((place, "bright_black")), (0, 0, 1, 4)))
     return Group(*parts)

@@ -1,6 +1,7 @@
 """Candidates of one recall: the union of the full-text and vector channels, with their evidence."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from memory.vector_index import VectorIndex
 from ranker.features import Candidates
 
 DENSE_POOL = 100  # nearest rows by each of the two vectors
+# An identifier ends where neither a word nor the punctuation of code goes on.
+_BEFORE, _AFTER = r"(?<!\w)(?<!\w[-./:@#\\+])", r"(?!\w|[-./:@#\\+]+\w)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,4 +90,11 @@ def _share(text: str, wanted: Sequence[str]) -> float:
     if not wanted:
         return 0.0
     low = text.casefold()
-    return sum(1 for span in wanted if span in low) / len(wanted)
+    return sum(_held(span, low) for span in wanted) / len(wanted)
+
+
+def _held(span: str, low: str) -> float:
+    # "core.pool" is asked for to the letter: a text about "core.pool.size" holds half of it.
+    if span not in low:
+        return 0.0
+    return 1.0 if re.search(rf"{_BEFORE}{re.escape(span)}{_AFTER}", low) else 0.5

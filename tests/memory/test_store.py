@@ -498,3 +498,9 @@ def test_every_error_is_a_mem_error_with_its_stdlib_parent(store: Store) -> None
     assert isinstance(caught.value, MemError)
     with pytest.raises(ValueError, match="outcome"):
         store.feedback(store.remember("x").id, "splendid")  # type: ignore[arg-type]
+
+
+def test_a_closed_store_says_that_it_is_closed(store: Store) -> None:
+    store.close()
+    with pytest.raises(StoreError, match="closed"):
+        store.remember("x")
