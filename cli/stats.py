@@ -37,10 +37,19 @@ def show(found: Stats) -> None:
     output.table(("", ""), rows)
     if found.by_kind:
         output.bars(_largest(found.by_kind), title="kind")
-    if found.by_scope:
-        output.bars(_largest(found.by_scope), title="scope")
-    if len(found.by_scope) > SCOPES:
-        output.say(f"and {len(found.by_scope) - SCOPES:,} more scopes; --json lists them")
+    scopes = _without_sessions(found.by_scope)
+    if scopes:
+        output.bars(_largest(scopes), title="scope, sessions summed up", width=24)
+    if len(scopes) > SCOPES:
+        output.say(f"and {len(scopes) - SCOPES:,} more scopes; --json lists them")
+
+
+def _without_sessions(counts: Mapping[str, int]) -> dict[str, int]:
+    summed: dict[str, int] = {}
+    for scope, count in counts.items():
+        wider = scope.partition("session:")[0].rstrip("/")
+        summed[wider] = summed.get(wider, 0) + count
+    return summed
 
 
 def _largest(counts: Mapping[str, int]) -> dict[str, int]:

@@ -261,6 +261,8 @@ def mapped_errors(path: Path) -> Iterator[None]:
 
 def _mapped(exc: BaseException, path: Path) -> StoreError:
     said = str(exc)
+    if "closed database" in said:
+        return StoreError("the store is closed", hint="open it again")
     if "locked" in said or "busy" in said:
         return StoreBusyError(
             f"'{path}' is held by another process", hint="try again, or close the other program"

@@ -65,8 +65,12 @@ class Session:
         self._directory = Directory()
         self._lexical = Lexical(self.home / files.DATABASE)
         self._con = connect(self.home / files.DATABASE, wait=wait, create=create)
-        with self._guard():
-            self._begin(embedder)
+        try:
+            with self._guard():
+                self._begin(embedder)
+        except BaseException:
+            self._con.close()
+            raise
 
     def _begin(self, embedder: Embedder | str | None) -> None:
         if not setting.get(self._con, "store_id"):
@@ -125,6 +129,7 @@ class Session:
             self._seal(0.0)
 
     def _seal(self, wait: float) -> None:
+        self._index = None  # let go of the mapped sidecar
         files.erase_indexes(self.home)
         if seal.seal(self._con, wait):
             with self._writing() as con:

@@ -213,5 +213,6 @@ class Store(Upkeep):
             UsageError: The plan was altered.
         """
         with self._guard():
+            self._index = None  # let go of the mapped sidecar
             place = self._place(say)
             return forgetting.forget(place, plan, self._wait if wait is None else wait)
