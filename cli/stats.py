@@ -33,6 +33,7 @@ def show(found: Stats) -> None:
         ("without vector", f"{found.unembedded:,}"),
         ("feedback", f"{found.feedback:,}"),
         ("erasures", f"{found.erasures:,}, {found.pending_erasures:,} unfinished"),
+        *(("copy", path) for path in found.copies),
     )
     output.table(("", ""), rows)
     if found.by_kind:

@@ -66,6 +66,7 @@ class StatsAnswer(TypedDict):
     erasures: int
     pending_erasures: int
     feedback: int
+    copies: list[str]
     bytes: int
 
 

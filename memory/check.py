@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from memory import erasures, files, records, vectors
+from memory import erasures, files, records, setting, vectors
 from memory.db import Connection, DriverError, engine_version, identity, migrations
 from memory.types import Finding
 
@@ -33,6 +33,7 @@ def check(con: Connection, signals: Connection, home: Path, space: str | None) -
         _lineage(con),
         _vectors(con, space),
         _erasures(con),
+        _sealed(con),
         _files(home),
         _modes(home),
     ]
@@ -122,6 +123,16 @@ def _erasures(con: Connection) -> Finding:
         check="erasures",
         ok=pending == 0,
         detail=f"{pending} unfinished" if pending else "none unfinished",
+        repair="close other programs that use the store; it is retried at every start",
+    )
+
+
+def _sealed(con: Connection) -> Finding:
+    owed = setting.get(con, setting.UNSEALED)
+    return Finding(
+        check="seal",
+        ok=not owed,
+        detail=f"old {owed} may still be in the file" if owed else "nothing is owed",
         repair="close other programs that use the store; it is retried at every start",
     )
 

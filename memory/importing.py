@@ -9,6 +9,7 @@ from memory.db import Connection
 from memory.errors import UsageError
 from memory.readers import READERS, Item, sniff
 from memory.remember import Prepared, prepare
+from memory.scope import Scope
 from memory.types import Draft, Remembered
 
 BATCH = 256
@@ -93,9 +94,7 @@ def prepared(batch: Sequence[Item], scope: str, *, keep_secrets: bool) -> list[P
 
 
 def _placed(draft: Draft, scope: str) -> Draft:
-    if not scope:
-        return draft
-    return replace(draft, scope=f"{scope}/{draft.scope}" if draft.scope else scope)
+    return replace(draft, scope=str(Scope.parse(draft.scope).within(Scope.parse(scope))))
 
 
 def marker(source: str, batch: Sequence[Item]) -> Callable[[Connection], None]:

@@ -44,6 +44,11 @@ class Scope:
         """Tell whether memories of this scope follow one another in a session."""
         return any(level == "session" for level, _ in self.values)
 
+    def within(self, outer: "Scope") -> "Scope":
+        """Return this scope with the levels of `outer` that it does not name itself."""
+        levels = dict(outer.values) | dict(self.values)
+        return Scope(tuple((level, levels[level]) for level in LEVELS if level in levels))
+
     def contains(self, other: "Scope") -> bool:
         """Tell whether `other` lies inside: every level named here has the same value there."""
         return set(self.values) <= set(other.values)

@@ -10,7 +10,7 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from memory import erasures, files, records, seal, setting
+from memory import erasures, files, held, records, seal, setting
 from memory import forget as forgetting
 from memory import remember as remembering
 from memory.clock import Clock, now
@@ -25,9 +25,6 @@ from memory.types import Draft, Receipt, Remembered
 from memory.vector_index import VectorIndex
 
 WAIT = 30.0  # seconds to wait for other writers, and for readers that block a seal
-
-
-UNSEALED = "unsealed"  # setting: content was replaced and its bytes are still in the file
 
 
 class Session:
@@ -64,12 +61,17 @@ class Session:
         self._index: VectorIndex | None = None
         self._directory = Directory()
         self._lexical = Lexical(self.home / files.DATABASE)
-        self._con = connect(self.home / files.DATABASE, wait=wait, create=create)
+        held.begin(self.home)
         try:
-            with self._guard():
-                self._begin(embedder)
+            self._con = connect(self.home / files.DATABASE, wait=wait, create=create)
+            try:
+                with self._guard():
+                    self._begin(embedder)
+            except BaseException:
+                self._con.close()
+                raise
         except BaseException:
-            self._con.close()
+            held.end(self.home)
             raise
 
     def _begin(self, embedder: Embedder | str | None) -> None:
@@ -111,6 +113,7 @@ class Session:
                 if con is not None:
                     con.close()
             self._signals = None
+            held.end(self.home)
 
     def _save_index(self) -> None:
         # Under the write lock, so that an erasure either comes later and removes the sidecar or
@@ -125,7 +128,7 @@ class Session:
         """Do what is owed: erasures and seals that a crash or a reader interrupted."""
         if erasures.unfinished(self._con):
             self.resume(wait=0.0)
-        if setting.get(self._con, UNSEALED):
+        if setting.get(self._con, setting.UNSEALED):
             self._seal(0.0)
 
     def _seal(self, wait: float) -> None:
@@ -133,7 +136,7 @@ class Session:
         files.erase_indexes(self.home)
         if seal.seal(self._con, wait):
             with self._writing() as con:
-                setting.drop(con, UNSEALED)
+                setting.drop(con, setting.UNSEALED)
             seal.empty_log(self._con, wait)
 
     @contextlib.contextmanager

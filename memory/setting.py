@@ -2,6 +2,8 @@
 
 from memory.db import Connection
 
+UNSEALED = "unsealed"  # content was replaced and its bytes are still in the file
+
 
 def get(con: Connection, name: str, default: str = "") -> str:
     """Return a value."""

@@ -10,7 +10,6 @@ from memory import remember as remembering
 from memory.db import snapshot
 from memory.errors import NotFoundError
 from memory.scope import Scope
-from memory.session import UNSEALED
 from memory.types import (
     Draft,
     ForgetPlan,
@@ -174,7 +173,7 @@ class Store(Upkeep):
         after = remembering.prepare(correct.changed(self.get(memory_id), change))
         model, encoded = self._encode([after.draft])
         with self._writing() as con:
-            setting.put(con, UNSEALED, "wording")
+            setting.put(con, setting.UNSEALED, "wording")
             correct.correct(con, self._seq(con, memory_id), after, embedder=model, encoded=encoded)
         with self._guard():
             self._seal(wait)

@@ -22,7 +22,7 @@ from memory.db import identity, snapshot, transaction
 from memory.embed import load_embedder
 from memory.errors import UsageError
 from memory.scope import Scope
-from memory.session import UNSEALED, Session
+from memory.session import Session
 from memory.types import OUTCOMES, Finding, Outcome, Stats
 
 
@@ -145,7 +145,7 @@ class Upkeep(Session):
         with self._writing() as con:
             setting.put(con, "model", chosen)
             if reembed.drop_others(con, target.space):
-                setting.put(con, UNSEALED, "vectors")
+                setting.put(con, setting.UNSEALED, "vectors")
             setting.next_epoch(con)
         with self._guard():
             self._model, self._embedder, self._index = chosen, target, None
@@ -180,6 +180,7 @@ class Upkeep(Session):
                     erasures=done,
                     pending_erasures=pending,
                     feedback=behavior.total(signals),
+                    copies=tuple(path for path, _, _ in files.copies(con)),
                     bytes=files.size(self.home),
                 )
 

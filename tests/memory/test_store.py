@@ -504,3 +504,40 @@ def test_a_closed_store_says_that_it_is_closed(store: Store) -> None:
     store.close()
     with pytest.raises(StoreError, match="closed"):
         store.remember("x")
+
+
+def test_an_import_scope_fills_the_levels_an_item_does_not_name(
+    store: Store, tmp_path: Path
+) -> None:
+    file = tmp_path / "in.jsonl"
+    file.write_text('{"text": "a", "scope": "project:own"}\n{"text": "b"}\n')
+
+    store.import_from(file, scope="user:ada/project:given")
+
+    assert {m.text: m.scope for m in store.list()} == {
+        "a": "user:ada/project:own",
+        "b": "user:ada/project:given",
+    }
+
+
+def test_an_edit_under_a_reader_says_that_a_seal_is_owed(store: Store) -> None:
+    done = store.remember("the quaggaport is 5544")
+    reader = driver.connect(str(store.home / "memory.db"))
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM memory").fetchone()
+
+    store.edit(done.id, Change(text="the port is 6000"), wait=0.0)
+    owed = {finding.check: finding for finding in store.check()}["seal"]
+    reader.close()
+
+    assert not owed.ok
+    assert "wording" in owed.detail
+    store.resume()
+    store.close()
+    assert not any(b"quaggaport" in place.read_bytes() for place in store.home.glob("memory.db*"))
+
+
+def test_stats_list_the_copies_that_were_made(store: Store, tmp_path: Path) -> None:
+    store.register_copy(tmp_path / "out.jsonl", "export")
+
+    assert store.stats().copies == (str((tmp_path / "out.jsonl").resolve()),)
