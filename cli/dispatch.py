@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Any
 
 from cli.declare import params, parse
@@ -85,7 +86,11 @@ def _fail(exc: MemError, code: int, *, as_json: bool) -> int:
 
 
 def _utf8() -> None:
-    """Write UTF-8 into pipes and files, whatever the platform's code page."""
-    for stream in (sys.stdout, sys.stderr):
-        encoding = None if stream.isatty() else "utf-8"
-        stream.reconfigure(encoding=encoding, errors="backslashreplace")  # type: ignore[union-attr]
+    """Read and write UTF-8 in pipes and files, whatever the platform's code page."""
+    for stream, errors in (
+        (sys.stdin, "surrogateescape"),  # bytes that are no UTF-8 are refused by name, later
+        (sys.stdout, "backslashreplace"),
+        (sys.stderr, "backslashreplace"),
+    ):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors=errors)

@@ -8,6 +8,7 @@ from cli import output
 from cli.declare import Argument, Home, Json, Option
 from cli.opening import opened
 from cli.receipt import draw
+from memory import Store
 from memory.errors import MemError, NotFoundError, StoreError, UsageError
 from memory.types import ForgetPlan, PlannedMemory, Receipt, Selector
 from memory.wire import plain
@@ -54,26 +55,27 @@ def run(  # noqa: PLR0913 - one parameter per option
         if not as_json:
             show(plan)
         if dry_run:
-            _emit(plan, None, as_json=as_json)
+            if as_json:
+                output.emit({"plan": plan, "receipt": None})
             return 0
         if not plan.ids and not plan.provenances:
             raise NotFoundError("nothing matches, nothing was erased")
         if not yes:
             confirm(plan)
-        began = time.perf_counter()
-        with output.steps("forgetting") as say:
-            receipt = memories.forget(plan, wait=wait, say=say)
-        took = time.perf_counter() - began
-    _emit(plan, receipt, as_json=as_json)
-    if not as_json:
-        output.write()
-        draw(plain(receipt), took=took)
-    return outcome(receipt)
+        return outcome(_erase(memories, plan, wait, as_json=as_json))
 
 
-def _emit(plan: ForgetPlan, receipt: Receipt | None, *, as_json: bool) -> None:
+def _erase(memories: Store, plan: ForgetPlan, wait: float | None, *, as_json: bool) -> Receipt:
+    began = time.perf_counter()
+    with output.steps("forgetting") as say:
+        receipt = memories.forget(plan, wait=wait, say=say)
+    took = time.perf_counter() - began
     if as_json:
         output.emit({"plan": plan, "receipt": receipt})
+    else:
+        output.write()
+        draw(plain(receipt), took=took)
+    return receipt
 
 
 def outcome(receipt: Receipt) -> int:

@@ -65,6 +65,7 @@ class Mem:
             capture_output=True,
             text=True,
             encoding="utf-8",
+            errors="surrogateescape",
             env=self.env(**(env or {})),
             cwd=self.folder,
             check=False,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cli.declare import Argument, Home, Json, Option, params, parse
@@ -56,6 +56,7 @@ def test_what_the_fast_reader_reads_typer_reads_the_same(words: list[str]) -> No
 
 
 @pytest.mark.parametrize("name", VERBS)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_the_two_readers_agree_on_every_verb(name: str, data: st.DataObject) -> None:
     run = runs()[name]

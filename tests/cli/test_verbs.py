@@ -93,6 +93,27 @@ def test_remember_names_the_rules_that_redacted_and_stores_no_secret(mem: Mem) -
     assert all(KEY.encode() not in place.read_bytes() for place in mem.home.glob("*"))
 
 
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("a" * 1_000_001, "more than 1,000,000"),
+        ("a\0b", "NUL"),
+        ("not utf-8: \udcff", "lone surrogate"),
+        (" \u200b ", "empty"),
+    ],
+)
+def test_a_text_that_cannot_be_kept_is_refused_and_the_store_unchanged(
+    mem: Mem, text: str, fault: str
+) -> None:
+    mem.ok("init")
+
+    done = mem("remember", "-", stdin=text, env={"LC_ALL": "C.UTF-8"})
+
+    assert done.code == 2
+    assert fault in done.err
+    assert mem.ok("stats", "--json").json["memories"] == 0
+
+
 def test_remember_keeps_secrets_when_told_to(mem: Mem) -> None:
     mem.ok("remember", f"the key is {KEY}", "--keep-secrets")
 
