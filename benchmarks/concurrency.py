@@ -66,9 +66,15 @@ def nonce(process: int, number: int) -> str:
 
 
 def text(process: int, number: int) -> str:
-    """Return the text of one memory."""
-    some = " ".join(WORDS[(number * 5 + step * process) % len(WORDS)] for step in range(1, 7))
-    return f"Note {number} of writer {process}: {some} {nonce(process, number)}"
+    """Return the text of one memory.
+
+    Its own word stands in every run of five, because what was forgotten is refused when it comes
+    back in large part.
+    """
+    own = nonce(process, number)
+    some = [WORDS[(number * 5 + step * process) % len(WORDS)] for step in range(1, 7)]
+    head, tail = " ".join(some[:4]), " ".join(some[4:])
+    return f"Note {number} of writer {process}: {own} {head} {own} {tail}"
 
 
 @dataclass(slots=True)

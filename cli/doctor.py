@@ -14,17 +14,20 @@ def run(
     repair: Annotated[
         bool, Option("--repair", "Rebuild what is derived, close permissions, finish erasures.")
     ] = False,
+    forensic: Annotated[
+        bool, Option("--forensic", "Also account for every byte of the databases.")
+    ] = False,
     store: Home = None,
     as_json: Json = False,
 ) -> int:
     """Examine the store and say how to repair it.
 
     Pages, full-text index, digests, order, lineage, vectors, erasures, files and permissions.
-    Ends with 4 if anything is not as it should be.
+    With --forensic also unused bytes and the blocks of the index. Ends with 4 if anything is not as it should be.
     """
     with opened(store) as memories:
         done = memories.repair() if repair else ()
-        found = memories.check()
+        found = memories.check(forensic=forensic)
     well = all(one.ok for one in found)
     if as_json:
         output.emit({"ok": well, "repaired": done, "findings": found})

@@ -8,7 +8,6 @@ from cli import output
 from cli.declare import Argument, Home, Json, Option
 from cli.opening import opened
 from cli.receipt import draw
-from memory import Store
 from memory.errors import MemError, NotFoundError, StoreError, UsageError
 from memory.types import ForgetPlan, PlannedMemory, Receipt, Selector
 from memory.wire import plain
@@ -36,6 +35,9 @@ def run(  # noqa: PLR0913 - one parameter per option
         float | None,
         Option("--wait", "Wait so long for programs that hold the file.", "SECONDS"),
     ] = None,
+    no_tombstone: Annotated[
+        bool, Option("--no-tombstone", "Do not recognise and refuse the erased texts afterwards.")
+    ] = False,
     store: Home = None,
     as_json: Json = False,
 ) -> int:
@@ -43,7 +45,8 @@ def run(  # noqa: PLR0913 - one parameter per option
 
     All that is given must match. The plan is always shown first, and you confirm it by typing the
     number of memories. Ends with 3 when the bytes cannot go yet because another program holds the
-    file, with 4 when the verification found something.
+    file, with 4 when the verification found something. Keyed fingerprints of the erased texts stay,
+    by which they are refused when they come again; see 'mem guard'.
     """
     if as_json and not (yes or dry_run):
         raise UsageError(
@@ -62,20 +65,19 @@ def run(  # noqa: PLR0913 - one parameter per option
             raise NotFoundError("nothing matches, nothing was erased")
         if not yes:
             confirm(plan)
-        return outcome(_erase(memories, plan, wait, as_json=as_json))
+        began = time.perf_counter()
+        with output.steps("forgetting") as say:
+            receipt = memories.forget(plan, wait=wait, tombstone=not no_tombstone, say=say)
+        _done(plan, receipt, time.perf_counter() - began, as_json=as_json)
+        return outcome(receipt)
 
 
-def _erase(memories: Store, plan: ForgetPlan, wait: float | None, *, as_json: bool) -> Receipt:
-    began = time.perf_counter()
-    with output.steps("forgetting") as say:
-        receipt = memories.forget(plan, wait=wait, say=say)
-    took = time.perf_counter() - began
+def _done(plan: ForgetPlan, receipt: Receipt, took: float, *, as_json: bool) -> None:
     if as_json:
         output.emit({"plan": plan, "receipt": receipt})
     else:
         output.write()
         draw(plain(receipt), took=took)
-    return receipt
 
 
 def outcome(receipt: Receipt) -> int:

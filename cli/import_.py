@@ -30,6 +30,7 @@ def run(
 
     It is written in batches. An interrupted import goes on where it was when the same command
     is given again; one that ended can be repeated, as known texts are not stored twice.
+    Items that were erased on request are left out and counted.
     """
     place = Path(path).expanduser()
     with opened(store, create=True) as memories:
@@ -57,6 +58,8 @@ def run(
     )
     if done.resumed_at:
         output.say("went on where an earlier import was interrupted")
+    if done.refused:
+        output.say(f"left out {output.many(done.refused, 'item')}: erased on request before")
     if done.redacted:
         output.say(f"secrets were redacted in {output.many(done.redacted, 'item')}")
 

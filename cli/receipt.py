@@ -1,12 +1,15 @@
-"""`mem receipt`: what past erasures did, and how it is shown."""
+"""`mem receipt`: what past erasures did, how it is shown, and whether it is what was signed."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 from cli import output
-from cli.declare import Argument, Home, Json
+from cli.declare import Argument, Home, Json, Option
 from cli.opening import opened
-from memory.errors import NotFoundError
+from memory import proofs
+from memory.errors import FAULTS, InvalidReceiptError, NotFoundError, UsageError
+from memory.types import LedgerReport, Probe
 
 STYLES = {"pass": "green", "fail": "bold red", "pending": "yellow", "not_claimed": "dim"}
 STATES = {
@@ -20,10 +23,19 @@ PROBES = {
     "text_index": "terms of the full-text index",
     "bytes": "bytes of every file",
     "vectors": "vectors in every file",
+    "slack": "unused bytes of the databases",
     "files": "every file has an eraser",
     "log": "write-ahead logs are empty",
     "copies": "copies outside the store",
     "medium": "freed blocks of the drive",
+}
+
+
+# What no erasure of a store reaches, in the same words every time.
+LIMITS = {
+    "read_before": "that nobody read it before",
+    "models": "models that were trained on it",
+    "untracked_copies": "copies that Letheon did not make",
 }
 
 
@@ -47,11 +59,21 @@ def list_(*, store: Home = None, as_json: Json = False) -> None:
 def show(
     erasure: Annotated[str, Argument("Id of the erasure.", "ID")],
     *,
+    proof: Annotated[
+        bool, Option("--proof", "Print all that a stranger needs to verify it, as JSON.")
+    ] = False,
     store: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Show one receipt."""
+    """Show one receipt, or export its proof.
+
+    The proof is one JSON object with the signed entry, its path to a signed root of the whole
+    ledger and the public keys. `mem receipt verify --file` and docs/receipts.md verify it.
+    """
     with opened(store) as memories:
+        if proof:
+            output.emit(memories.receipt_proof(erasure))
+            return
         found = [one for one in memories.receipts() if one["erasure"] == erasure]
     if not found:
         raise NotFoundError(
@@ -61,6 +83,71 @@ def show(
         output.emit(found[-1])
     else:
         draw(found[-1])
+
+
+def verify(
+    erasure: Annotated[str, Argument("Id of an erasure; the whole ledger if left out.", "ID")] = "",
+    *,
+    file: Annotated[str, Option("--file -f", "A proof that was exported.", "FILE")] = "",
+    key: Annotated[
+        str, Option("--key", "Fingerprint that must have signed it.", "FINGERPRINT")
+    ] = "",
+    store: Home = None,
+    as_json: Json = False,
+) -> int:
+    """Verify the ledger or one receipt.
+
+    Without arguments: every line's hash, place in the chain and signature, and that no end is
+    missing. With an id: that receipt by its own proof, too. With --file no store is needed, and
+    --key says whose signature counts. Ends with 4 if anything is not what was signed.
+    """
+    if erasure and file:
+        raise UsageError("an id and a file are two receipts", hint="give one of them")
+    if file:
+        _proof(proofs.read(Path(file)), key, as_json=as_json)
+        return 0
+    with opened(store) as memories:
+        report = memories.verify_receipts()
+        given = memories.receipt_proof(erasure) if erasure and report.ok else None
+    if given is not None:
+        _proof(given, key, as_json=as_json)
+    elif as_json:
+        output.emit(report)
+    else:
+        _report(report)
+    return 0 if report.ok else InvalidReceiptError.exit_code
+
+
+def _proof(given: proofs.Proof, key: str, *, as_json: bool) -> None:
+    receipt = proofs.verify(given, (key,) if key else ())
+    signers = sorted({given["entry"]["key"], given["head"]["key"]})
+    if as_json:
+        told = {"ok": True, "erasure": receipt["erasure"], "state": receipt["state"]}
+        place = {"index": given["index"], "entries": given["head"]["size"]}
+        output.emit({**told, **place, "root": given["head"]["root"], "keys": signers})
+        return
+    draw(receipt)
+    output.show(("holds", "bold green"), f"  entry {given['index'] + 1} of {given['head']['size']}")
+    for one in signers:
+        output.show(("signed by ", "dim"), one)
+    if not key:
+        output.show(("Compare that with what the store's owner tells you, or give --key.", "dim"))
+
+
+def _report(report: LedgerReport) -> None:
+    many = output.many(report.entries, "receipt")
+    if report.ok:
+        output.show(("holds", "bold green"), f"  {many}, every signature and the chain agree")
+    else:
+        output.show(("does not hold", "bold red"), f"  {many}")
+        rows = [(str(one.line), FAULTS[one.reason]) for one in report.faults]
+        output.table(("line", "what is wrong with it"), rows, numbers=("line",))
+    for label, value in (("root", report.root), ("last", report.last)):
+        output.show((f"{label} ", "dim"), value or "-")
+    for one in report.keys:
+        output.show(("signed by ", "dim"), one)
+    if report.torn:
+        output.show(("A crash left an incomplete last line: it is no receipt.", "yellow"))
 
 
 def draw(receipt: Mapping[str, Any], *, took: float | None = None) -> None:
@@ -76,8 +163,11 @@ def draw(receipt: Mapping[str, Any], *, took: float | None = None) -> None:
     )
     _counts(receipt["erased"])
     _probes(receipt["probes"])
+    limits = [LIMITS[one] for one in receipt["not_claimed"] if one in LIMITS]
+    output.show(("not claimed either: ", "dim"), ("; ".join(limits), "dim"))
     if receipt["state"] == "pending":
-        held = receipt["blocked_by"] or "another process"
+        held = f"process {', '.join(map(str, receipt['blocked_by']))}"
+        held = held if receipt["blocked_by"] else "another process"
         output.show(("Gone from every recall. The bytes go when the file is let go", "yellow"))
         output.show((f"and the store is next opened; it is held by {held}.", "yellow"))
     if receipt["state"] == "failed":
@@ -88,12 +178,12 @@ def _counts(erased: Mapping[str, int]) -> None:
     output.show(("erased: ", "dim"), output.tally(erased) or "nothing")
 
 
-def _probes(probes: Sequence[Mapping[str, str]]) -> None:
+def _probes(probes: Sequence[Mapping[str, Any]]) -> None:
     rows = [
         (
             (one["result"].replace("_", " "), STYLES.get(one["result"], "")),
             PROBES.get(one["name"], one["name"]),
-            (one["detail"], "dim"),
+            (Probe(**one).detail, "dim"),
         )
         for one in probes
     ]

@@ -29,13 +29,19 @@ def run(  # noqa: PLR0913 - one parameter per option
     keep_secrets: Annotated[
         bool, Option("--keep-secrets", "Store passwords, keys and cards as they are.")
     ] = False,
+    allow_erased: Annotated[
+        bool, Option("--allow-erased", "Let this one text in although it was erased.")
+    ] = False,
     store: Home = None,
     as_json: Json = False,
 ) -> None:
     """Store one text.
 
     Prints its id. Secrets in it are replaced before anything is written, and their rules named.
+    What was erased is refused in any disguise; --allow-erased lets this text in, and the next time
+    it is refused again unless the store still holds it.
     """
+    when = times(at=at, valid_from=valid_from, valid_to=valid_to)
     with opened(store, create=True) as memories:
         done = memories.remember(
             sys.stdin.read() if text == ["-"] else " ".join(text),
@@ -47,8 +53,11 @@ def run(  # noqa: PLR0913 - one parameter per option
             root=person(),
             uri=uri,
             key=key,
+            at=when["at"],
+            valid_from=when["valid_from"],
+            valid_to=when["valid_to"],
             keep_secrets=keep_secrets,
-            **times(at=at, valid_from=valid_from, valid_to=valid_to),
+            allow_erased=allow_erased,
         )
     if as_json:
         output.emit(done)

@@ -30,7 +30,18 @@ from mcp_server.replies import reply, root
 from memory import wire
 from memory.errors import UsageError
 from memory.settings import Settings
-from memory.types import ForgetPlan, Receipt, Selector
+from memory.types import (
+    FileRole,
+    ForgetPlan,
+    Ground,
+    Limit,
+    ProbeName,
+    ProbeResult,
+    Receipt,
+    ReceiptState,
+    Selector,
+    Why,
+)
 
 EXPIRES = 300.0  # seconds a question stays open
 PATIENCE = 5.0  # seconds to wait for readers that block the physical part
@@ -58,9 +69,11 @@ _SAYS: dict[State, str] = {
 class ProbeAnswer(TypedDict):
     """One verification of an erasure."""
 
-    name: str
-    result: Literal["pass", "fail", "pending", "not_claimed"]
-    detail: str
+    name: ProbeName
+    result: ProbeResult
+    counts: dict[str, int]
+    where: list[FileRole]
+    why: Why
 
 
 @shown.closed
@@ -68,14 +81,19 @@ class ReceiptAnswer(TypedDict):
     """What was erased and verified, without content."""
 
     format: int
+    store: str
     erasure: str
     day: str
-    state: Literal["verified", "failed", "pending"]
+    state: ReceiptState
+    method: Literal["physical"]
     memories: int
     erased: dict[str, int]
     probes: list[ProbeAnswer]
-    blocked_by: str
+    not_claimed: list[ProbeName | Limit]
+    ground: Ground
+    blocked_by: list[int]
     version: str
+    engine: str
 
 
 @shown.closed

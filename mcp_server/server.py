@@ -21,7 +21,7 @@ from mcp_server.opening import Opening
 from mcp_server.replies import root
 from mcp_server.tools import tools
 from memory.files import DATABASE
-from memory.ledger import product_version
+from memory.receipts import product_version
 from memory.scope import Scope
 from memory.settings import Settings
 from memory.store import Store

@@ -11,13 +11,21 @@ with Store("my-memory") as store:
 from typing import TYPE_CHECKING, Any
 
 from memory.correct import Change
-from memory.errors import MemError, NotFoundError, StoreError, UsageError
+from memory.errors import (
+    InvalidReceiptError,
+    MemError,
+    NotFoundError,
+    StoreError,
+    UsageError,
+)
 from memory.store import Store
 from memory.types import (
     Draft,
+    Fault,
     Finding,
     ForgetPlan,
     Hit,
+    LedgerReport,
     Memory,
     Probe,
     Provenance,
@@ -36,9 +44,12 @@ __all__ = [
     "AsyncStore",
     "Change",
     "Draft",
+    "Fault",
     "Finding",
     "ForgetPlan",
     "Hit",
+    "InvalidReceiptError",
+    "LedgerReport",
     "MemError",
     "Memory",
     "NotFoundError",

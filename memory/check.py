@@ -4,8 +4,9 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from memory import erasures, files, records, setting, vectors
+from memory import erasures, files, ledger, pages, records, seal, segments, setting, vectors
 from memory.db import Connection, DriverError, engine_version, identity, migrations
+from memory.errors import FAULTS
 from memory.types import Finding
 
 
@@ -34,6 +35,7 @@ def check(con: Connection, signals: Connection, home: Path, space: str | None) -
         _vectors(con, space),
         _erasures(con),
         _sealed(con),
+        _ledger(con, home),
         _files(home),
         _modes(home),
     ]
@@ -137,6 +139,24 @@ def _sealed(con: Connection) -> Finding:
     )
 
 
+def _ledger(con: Connection, home: Path) -> Finding:
+    found = ledger.verify(home, ledger.known(con))
+    faults = [f"line {one.line} {FAULTS[one.reason]}" for one in found.faults[:5]]
+    torn = ["the last line is incomplete"] if found.torn else []
+    cut = [f"{found.cut} incomplete lines were removed before"] if found.cut else []
+    whole = [] if faults else [f"{found.entries} receipts, chain and signatures agree"]
+    return Finding(
+        check="ledger",
+        ok=found.ok and not torn,
+        detail="; ".join([*whole, *faults, *torn, *cut]),
+        repair=(
+            "restore ledger.jsonl from a backup: a receipt cannot be written anew"
+            if faults
+            else "mem doctor --repair"
+        ),
+    )
+
+
 def _files(home: Path) -> Finding:
     strange = files.unknown(home)
     return Finding(
@@ -157,11 +177,68 @@ def _modes(home: Path) -> Finding:
     )
 
 
+def forensic(con: Connection, signals: Connection, wait: float) -> list[Finding]:
+    """Account for every byte of the databases and decode the full-text index; reads only.
+
+    Between two erasures unused bytes hold copies of live rows; right after one all are zero.
+
+    Args:
+        con: `memory.db`.
+        signals: `behavior.db`.
+        wait: Seconds to wait for others that use the files.
+    """
+    return [
+        _unused(files.DATABASE, seal.examine(con, wait)),
+        _unused(files.BEHAVIOR, seal.examine(signals, wait)),
+        _segments(con),
+    ]
+
+
+def _unused(name: str, found: pages.Slack | None) -> Finding:
+    check = f"unused bytes of {name}"
+    if found is None:
+        return Finding(
+            check=check,
+            ok=False,
+            detail="not examined: other programs use the file",
+            repair="close other programs that use the store",
+        )
+    said = [f"{count:,} not zero in {kind}" for kind, count in sorted(found.nonzero.items())]
+    said += [*found.errors, *([f"{found.unreached} unreached pages"] if found.unreached else [])]
+    return Finding(
+        check=check,
+        ok=found.clean,
+        detail=f"{found.slack_bytes:,} in {found.pages:,} pages, {'; '.join(said) or 'all zero'}",
+        repair="mem doctor --repair",
+    )
+
+
+def _segments(con: Connection) -> Finding:
+    found = segments.examine(con)
+    counts = {
+        "delete markers": found.deleted,
+        "entries without a memory": found.orphaned,
+        "blocks of no segment": found.stray,
+        "beginnings of erased terms": found.separators,
+        "unreadable leaves": len(found.errors),
+    }
+    said = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+    return Finding(
+        check="blocks of the full-text index",
+        ok=found.clean,
+        detail=f"{found.segments} segments, {found.terms:,} terms, {found.entries:,} entries"
+        + (f"; {said}" if said else ", all of live memories"),
+        repair="mem doctor --repair",
+    )
+
+
 def repair(con: Connection, home: Path) -> Iterator[str]:
     """Rebuild what is derived and close permissions; yields what was done. In a transaction."""
     con.execute("INSERT INTO memory_fts (memory_fts) VALUES ('rebuild')")
     yield "full-text index rebuilt from the texts"
     records.erase_unused_names(con)
+    if ledger.mend(con, home):
+        yield "an incomplete last line removed from the ledger"
     yield f"{files.erase_indexes(home)} vector indexes dropped; they are rebuilt when needed"
     for name in files.open_modes(home):
         place = home / name

@@ -131,8 +131,9 @@ def _create_private(path: Path) -> None:
 
 
 def _prepare(con: Connection, path: Path, wait: float, schema: str) -> None:
+    tables = _tables(con)  # before the id: another process may be creating both at this moment
     application, version = identity(con)
-    if application not in (0, APPLICATION_ID) or (application == 0 and _tables(con)):
+    if application not in (0, APPLICATION_ID) or (application == 0 and tables):
         raise CorruptStoreError(
             f"'{path}' is a database of another program", hint="give the folder of a store"
         )

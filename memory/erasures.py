@@ -18,14 +18,17 @@ class Erasure:
     day: str
     memories: int
     erased: Mapping[str, int]
+    tombstone: bool  # whether what it erases is to be recognised afterwards
 
 
-def put(con: Connection, ident: str, day: str, ids: Sequence[str]) -> None:
+def put(
+    con: Connection, ident: str, day: str, ids: Sequence[str], *, tombstone: bool = True
+) -> None:
     """Make the intent durable."""
     con.execute(
-        "INSERT INTO erasure (id, state, day, memories, erased, pid)"
-        " VALUES (?, 'intent', ?, ?, '{}', ?)",
-        (ident, day, len(ids), os.getpid()),
+        "INSERT INTO erasure (id, state, day, memories, erased, pid, tombstone)"
+        " VALUES (?, 'intent', ?, ?, '{}', ?, ?)",
+        (ident, day, len(ids), os.getpid(), tombstone),
     )
     con.executemany(
         "INSERT INTO erasure_target (erasure_id, memory_id) VALUES (?, ?)",
@@ -55,11 +58,18 @@ def finish(con: Connection, ident: str) -> None:
 def get(con: Connection, ident: str) -> Erasure | None:
     """Return one erasure."""
     row = con.execute(
-        "SELECT id, state, day, memories, erased FROM erasure WHERE id = ?", (ident,)
+        "SELECT id, state, day, memories, erased, tombstone FROM erasure WHERE id = ?", (ident,)
     ).fetchone()
     if row is None:
         return None
-    return Erasure(id=row[0], state=row[1], day=row[2], memories=row[3], erased=json.loads(row[4]))
+    return Erasure(
+        id=row[0],
+        state=row[1],
+        day=row[2],
+        memories=row[3],
+        erased=json.loads(row[4]),
+        tombstone=bool(row[5]),
+    )
 
 
 def targets(con: Connection, ident: str) -> list[str]:

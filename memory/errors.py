@@ -2,6 +2,7 @@
 
 MemError                                                                  exit 1
 ├─ UsageError (ValueError)      bad scope, empty text, bad selector            2
+│  └─ ErasedContentError        the content was erased on request
 ├─ NotFoundError (LookupError)  memory, scope, erasure                         3
 ├─ StoreError                   the file, its engine or its folder             4
 │  ├─ StoreBusyError            another process holds the store
@@ -9,10 +10,12 @@ MemError                                                                  exit 1
 │  ├─ MigrationError            a schema step failed and was rolled back
 │  ├─ CorruptStoreError         the file is damaged or is no store
 │  └─ StoreFullError            no space left on the device
+├─ InvalidReceiptError          a receipt or the ledger is not what was written 4
 ├─ MissingExtraError (ImportError)  names what to install                      5
 └─ UnlearnError                 a local model could not be edited              6
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -33,6 +36,19 @@ class UsageError(MemError, ValueError):
     """An argument is not acceptable; nothing was written."""
 
     exit_code = 2
+
+
+class ErasedContentError(UsageError):
+    """The content was erased on request and is refused; `positions` are those in the batch."""
+
+    def __init__(self, positions: tuple[int, ...], of: int) -> None:
+        """Say which texts of a batch are refused, never what was erased."""
+        where = f"text {positions[0] + 1} of {of}" if of > 1 else "this content"
+        super().__init__(
+            f"{where} was erased on request and is refused",
+            hint="a person may let it in with 'mem remember --allow-erased'",
+        )
+        self.positions = positions
 
 
 class NotFoundError(MemError, LookupError):
@@ -65,6 +81,39 @@ class CorruptStoreError(StoreError):
 
 class StoreFullError(StoreError):
     """The device or quota that holds the store is full."""
+
+
+# Why a receipt is refused, as the predicate of a sentence about it.
+FAULTS: Mapping[str, str] = {
+    "format": "is of a format that this Letheon does not know",
+    "fields": "has a field or a value that no receipt has",
+    "spelling": "is not spelled as receipts are",
+    "hash": "does not have the hash it states",
+    "chain": "does not follow the one before it",
+    "key": "is signed by a key that is not the store's",
+    "signature": "has a signature that does not fit its key and content",
+    "store": "is of another store",
+    "missing": "is not in the ledger any more, or was replaced",
+    "proof": "is not in the tree that its proof names",
+}
+
+
+class InvalidReceiptError(MemError):
+    """A receipt is not what a store wrote and signed; `reason` is a key of `FAULTS`."""
+
+    exit_code = 4
+
+    def __init__(
+        self,
+        reason: str,
+        subject: str = "the receipt",
+        *,
+        hint: str = "",
+        ids: tuple[str, ...] = (),
+    ) -> None:
+        """Say what is wrong with the subject; nothing it holds is repeated."""
+        super().__init__(f"{subject} {FAULTS[reason]}", hint=hint, ids=ids)
+        self.reason = reason
 
 
 class MissingExtraError(MemError, ImportError):

@@ -8,11 +8,13 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from memory.db import Connection
+from memory.types import FileRole
 
 DATABASE = "memory.db"
 BEHAVIOR = "behavior.db"
 LEDGER = "ledger.jsonl"
 INDEX = "index"
+KEYS = "keys"
 
 # Path pattern inside the folder -> who erases from it. A file that matches none is unknown, and an
 # unknown file fails the verification of an erasure.
@@ -27,7 +29,7 @@ REGISTRY: tuple[tuple[str, str], ...] = (
     (f"{INDEX}/*.vec", "files.erase_indexes"),
     (f"{INDEX}/*.tmp", "files.erase_indexes"),
     (f"{INDEX}/verified.json", "digests of model files, no content"),
-    ("keys/*", "access tokens, no content"),
+    (f"{KEYS}/*", "keys and access tokens, no content"),
 )
 
 
@@ -48,6 +50,18 @@ def unknown(home: Path) -> list[str]:
     ]
 
 
+def role(home: Path, place: Path) -> FileRole:
+    """Return what a file of the folder is for, so that a receipt need not name it."""
+    inside = place.relative_to(home)
+    folders: dict[str, FileRole] = {INDEX: "index", KEYS: "key"}
+    names: dict[str, FileRole] = {DATABASE: "database", BEHAVIOR: "behavior", LEDGER: "ledger"}
+    if len(inside.parts) > 1:
+        return folders.get(inside.parts[0], "unknown")
+    if inside.name.endswith(("-wal", "-shm", "-journal")):
+        return "log"
+    return names.get(inside.name, "unknown")
+
+
 def open_modes(home: Path) -> list[str]:
     """Return files and folders of the store that other users of the machine can read."""
     if os.name != "posix":
@@ -64,21 +78,33 @@ def erase_indexes(home: Path) -> int:
     gone = 0
     for pattern in ("*.vec", "*.tmp"):
         for place in (home / INDEX).glob(pattern):
-            # A process that still maps the old file must see zeros, not erased vectors.
-            with place.open("r+b") as held:
-                held.write(bytes(place.stat().st_size))
-                held.flush()
-                os.fsync(held.fileno())
-            # Windows does not remove a file that is mapped; zeros are no index either.
-            with contextlib.suppress(PermissionError):
-                place.unlink()
-            gone += 1
+            # Another process that erases or saves at this moment may be first.
+            with contextlib.suppress(FileNotFoundError):
+                # A process that still maps the old file must see zeros, not erased vectors.
+                with place.open("r+b") as opened:
+                    opened.write(bytes(os.fstat(opened.fileno()).st_size))
+                    opened.flush()
+                    os.fsync(opened.fileno())
+                # Windows does not remove a file that is mapped; zeros are no index either.
+                with contextlib.suppress(PermissionError):
+                    place.unlink()
+                gone += 1
     return gone
 
 
 def size(home: Path) -> int:
     """Return the bytes of all files of the store."""
     return sum(place.lstat().st_size for place in walk(home))
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable, where the system can."""
+    if os.name == "posix":
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
 
 
 def register(con: Connection, place: Path, role: str, now: datetime) -> None:

@@ -24,6 +24,7 @@ class Imported:
     created: int  # new memories
     known: int  # texts that were there already
     redacted: int  # drafts in which a secret was found
+    refused: int  # items left out because their content was erased on request
     resumed_at: int  # position this run began at; 0 for a fresh import
 
 
@@ -110,19 +111,22 @@ class Tally:
     reader: str
     resumed_at: int
     results: list[Remembered] = field(default_factory=list)
+    refused: int = 0
 
-    def add(self, done: Sequence[Remembered]) -> None:
-        """Count one batch."""
+    def add(self, done: Sequence[Remembered], given: int) -> None:
+        """Count one batch of so many items; those without a result were refused."""
         self.results += done
+        self.refused += given - len(done)
 
     def imported(self) -> Imported:
         """Return the counts."""
         created = sum(one.created for one in self.results)
         return Imported(
             reader=self.reader,
-            read=len(self.results),
+            read=len(self.results) + self.refused,
             created=created,
             known=len(self.results) - created,
             redacted=sum(bool(one.redacted) for one in self.results),
+            refused=self.refused,
             resumed_at=self.resumed_at,
         )

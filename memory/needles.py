@@ -1,7 +1,6 @@
 """Searching files for bytes of erased content: many short windows at every offset."""
 
 import json
-import mmap
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from memory import held
 from memory.sanitise import canonical
 from memory.vector_index import quantise
 from memory.vectors import STORED
@@ -70,15 +70,20 @@ def _distinct(windows: Iterable[bytes]) -> Windows:
     return np.unique(np.frombuffer(b"".join(sorted(kept)), "<u8"))
 
 
-def found_in(data: bytes | mmap.mmap, windows: Windows) -> Windows:
+def found_in(data: bytes, windows: Windows) -> Windows:
     """Return those windows that occur in `data` at any byte offset."""
-    if not len(windows) or len(data) < WIDTH:
+    return _found([data], windows)
+
+
+def _found(parts: Iterable[bytes], windows: Windows) -> Windows:
+    if not len(windows):
         return windows[:0]
     table = np.zeros(1 << 20, np.bool_)
     table[_slot(windows)] = True
     hits: list[Windows] = []
-    for start in range(0, len(data), CHUNK):
-        part = data[start : start + CHUNK + WIDTH - 1]
+    part = b""
+    for fresh in parts:
+        part = part[1 - WIDTH :] + fresh
         for shift in range(WIDTH):
             usable = (len(part) - shift) // WIDTH * WIDTH
             view = np.frombuffer(part, "<u8", usable // WIDTH, shift) if usable > 0 else None
@@ -94,11 +99,7 @@ def _slot(windows: Windows) -> NDArray[np.intp]:
 
 def scan(place: Path, windows: Windows) -> Windows:
     """Return those windows that occur in a file."""
-    with place.open("rb") as opened:
-        if place.stat().st_size < WIDTH:
-            return windows[:0]
-        with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return found_in(data, windows)
+    return _found(held.chunks(place), windows)
 
 
 def attested(windows: Windows, live: Iterator[str]) -> Windows:

@@ -12,12 +12,13 @@ from memory import lineage, records, vectors
 from memory.clock import millis
 from memory.db import Connection
 from memory.embed import Embedder
-from memory.errors import UsageError
+from memory.errors import ErasedContentError, UsageError
 from memory.ids import new_id
 from memory.sanitise import validate
 from memory.scope import Scope
 from memory.secrets import redact
-from memory.types import KINDS, SOURCE_CLASSES, Draft, Remembered
+from memory.tombstones import Guard
+from memory.types import KINDS, SOURCE_CLASSES, Draft, Memory, Remembered
 
 MAX_TEXT = 1_000_000  # bytes of UTF-8
 MAX_FIELD = 2_000  # of titles, actors, uris, roots and keys
@@ -112,7 +113,7 @@ def remember(
     result: list[Remembered] = []
     for position, one in enumerate(batch):
         draft = one.draft
-        known = records.find_key(con, draft.root, draft.key) if draft.key else None
+        known = _by_key(con, draft)
         if known is None:
             known = records.find(con, records.identity(draft, one.scope))
             if known is None:
@@ -128,6 +129,38 @@ def remember(
         vectors.put(con, space, list(fresh), encoded[list(fresh.values())])
     trace(con, [*changed, *fresh])
     return result
+
+
+def _by_key(con: Connection, draft: Draft) -> tuple[int, str] | None:
+    return records.find_key(con, draft.root, draft.key) if draft.key else None
+
+
+def refused(con: Connection, batch: Sequence[Prepared], guard: Guard) -> tuple[int, ...]:
+    """Return the positions of drafts that would bring back what was erased.
+
+    A draft that the store holds already brings nothing back: the same text was kept elsewhere, or
+    a person let it in.
+    """
+    return tuple(
+        position
+        for position, one in enumerate(batch)
+        if guard.refuses(*filter(None, (one.draft.title, one.draft.text)))
+        and _by_key(con, one.draft) is None
+        and records.find(con, records.identity(one.draft, one.scope)) is None
+    )
+
+
+def admit_wording(before: Memory, after: Prepared, guard: Guard) -> None:
+    """Return if a correction brings back nothing that was erased, or nothing it did not hold.
+
+    Raises:
+        ErasedContentError: It does.
+    """
+    draft = after.draft
+    if guard.refuses(*filter(None, (draft.title, draft.text))) and not guard.refuses(
+        *filter(None, (before.title, before.text))
+    ):
+        raise ErasedContentError((0,), 1)
 
 
 def trace(con: Connection, seqs: Sequence[int]) -> None:

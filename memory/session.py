@@ -10,17 +10,18 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from memory import erasures, files, held, records, seal, setting
+from memory import erasures, files, held, records, seal, segments, setting
 from memory import forget as forgetting
 from memory import remember as remembering
 from memory.clock import Clock, now
-from memory.db import Connection, connect, mapped_errors, transaction
+from memory.db import Connection, DriverError, connect, is_busy, mapped_errors, transaction
 from memory.directory import Directory
 from memory.embed import Embedder, load_embedder
-from memory.errors import NotFoundError, StoreBusyError, StoreError
+from memory.errors import ErasedContentError, NotFoundError, StoreBusyError, StoreError
 from memory.ids import new_id
 from memory.lexical import Lexical
 from memory.settings import Settings
+from memory.tombstones import Guard
 from memory.types import Draft, Receipt, Remembered
 from memory.vector_index import VectorIndex
 
@@ -131,13 +132,22 @@ class Session:
         if setting.get(self._con, setting.UNSEALED):
             self._seal(0.0)
 
-    def _seal(self, wait: float) -> None:
+    def _seal(self, wait: float) -> bool:
+        """Seal the file; False, and still owed, while others block it."""
         self._index = None  # let go of the mapped sidecar
         files.erase_indexes(self.home)
-        if seal.seal(self._con, wait):
-            with self._writing() as con:
-                setting.drop(con, setting.UNSEALED)
-            seal.empty_log(self._con, wait)
+        try:
+            with transaction(self._con, wait):
+                segments.tidy(self._con)
+        except DriverError as exc:
+            if is_busy(exc):
+                return False
+            raise
+        if not seal.seal(self._con, wait):
+            return False
+        with self._writing() as con:
+            setting.drop(con, setting.UNSEALED)
+        return seal.scrub(self._con, wait)
 
     @contextlib.contextmanager
     def _guard(self) -> Iterator[Connection]:
@@ -176,9 +186,20 @@ class Session:
         self,
         batch: Sequence[remembering.Prepared],
         after: Callable[[Connection], None] = lambda _: None,
+        *,
+        erased: Literal["refuse", "skip", "allow"] = "refuse",
     ) -> tuple[Remembered, ...]:
         model, encoded = self._encode([one.draft for one in batch])
         with self._writing() as con:
+            # Looked up before the first write: a rolled-back text would still lie in the WAL.
+            guard = Guard.of(con, self.home)
+            out = () if erased == "allow" else remembering.refused(con, batch, guard)
+            if out and erased == "refuse":
+                raise ErasedContentError(out, len(batch))
+            if out:
+                kept = [at for at in range(len(batch)) if at not in set(out)]
+                batch = [batch[at] for at in kept]
+                encoded = None if encoded is None else encoded[kept]
             done = remembering.remember(
                 con, batch, now=self._clock(), embedder=model, encoded=encoded
             )

@@ -10,6 +10,7 @@ from memory import remember as remembering
 from memory.db import snapshot
 from memory.errors import NotFoundError
 from memory.scope import Scope
+from memory.tombstones import Guard
 from memory.types import (
     Draft,
     ForgetPlan,
@@ -48,14 +49,17 @@ class Store(Upkeep):
         uri: str = "",
         key: str | None = None,
         keep_secrets: bool = False,
+        allow_erased: bool = False,
     ) -> Remembered:
         """Store one text durably and say which memory it is; see `Draft` for the fields.
 
         Secrets are replaced by ``[redacted:RULE]`` before anything is written, unless
-        `keep_secrets`. The same text in the same scope gains a provenance instead of a copy.
+        `keep_secrets`. The same text in the same scope gains a provenance instead of a copy. What
+        was erased is refused, unless `allow_erased` lets this one text in.
 
         Raises:
-            UsageError: A field is not acceptable; nothing was written.
+            UsageError: A field is not acceptable, or its subclass `ErasedContentError`: the
+                content was erased on request. Nothing was written.
         """
         draft = Draft(
             text=text,
@@ -71,18 +75,19 @@ class Store(Upkeep):
             uri=uri,
             key=key,
         )
-        return self.remember_many([draft], keep_secrets=keep_secrets)[0]
+        (done,) = self.remember_many([draft], keep_secrets=keep_secrets, allow_erased=allow_erased)
+        return done
 
     def remember_many(
-        self, drafts: Iterable[Draft], *, keep_secrets: bool = False
+        self, drafts: Iterable[Draft], *, keep_secrets: bool = False, allow_erased: bool = False
     ) -> tuple[Remembered, ...]:
         """Store several texts in one transaction: all of them or none.
 
         Raises:
-            UsageError: A draft is not acceptable; nothing was written.
+            UsageError: A draft is not acceptable, or was erased; nothing was written.
         """
         batch = [remembering.prepare(draft, keep_secrets=keep_secrets) for draft in drafts]
-        return self._write(batch)
+        return self._write(batch, erased="allow" if allow_erased else "refuse")
 
     def recall(
         self,
@@ -168,11 +173,14 @@ class Store(Upkeep):
 
         Raises:
             NotFoundError: There is no such memory.
-            UsageError: A field is not acceptable, or another memory says the same.
+            UsageError: A field is not acceptable, another memory says the same, or the new
+                wording brings back what was erased.
         """
-        after = remembering.prepare(correct.changed(self.get(memory_id), change))
+        before = self.get(memory_id)
+        after = remembering.prepare(correct.changed(before, change))
         model, encoded = self._encode([after.draft])
         with self._writing() as con:
+            remembering.admit_wording(before, after, Guard.of(con, self.home))
             setting.put(con, setting.UNSEALED, "wording")
             correct.correct(con, self._seq(con, memory_id), after, embedder=model, encoded=encoded)
         with self._guard():
@@ -194,6 +202,7 @@ class Store(Upkeep):
         plan: ForgetPlan,
         *,
         wait: float | None = None,
+        tombstone: bool = True,
         say: forgetting.Progress = lambda _: None,
     ) -> Receipt:
         """Erase exactly what `plan` names, physically, verify it and return the receipt.
@@ -205,6 +214,7 @@ class Store(Upkeep):
         Args:
             plan: From `plan_forget`.
             wait: Seconds to wait for blocking readers; the store's own by default.
+            tombstone: Recognise the erased texts afterwards, by keyed MACs, and refuse them.
             say: Told the name of each step.
 
         Raises:
@@ -214,4 +224,5 @@ class Store(Upkeep):
         with self._guard():
             self._index = None  # let go of the mapped sidecar
             place = self._place(say)
-            return forgetting.forget(place, plan, self._wait if wait is None else wait)
+            limit = self._wait if wait is None else wait
+            return forgetting.forget(place, plan, limit, tombstone=tombstone)

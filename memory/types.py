@@ -139,15 +139,64 @@ class ForgetPlan:
 
 
 ProbeResult = Literal["pass", "fail", "pending", "not_claimed"]
+PROBE_RESULTS: tuple[ProbeResult, ...] = get_args(ProbeResult)
+
+ProbeName = Literal[
+    "rows", "text_index", "bytes", "vectors", "slack", "files", "log", "copies", "medium"
+]
+PROBES: tuple[ProbeName, ...] = get_args(ProbeName)
+
+# What a probe counts: the only words a receipt has for what was looked at and what was found.
+Count = Literal[
+    "left", "orphaned", "terms", "windows", "vectors", "pages", "files", "bytes", "copies",
+    "unknown", "found",
+]  # fmt: skip
+COUNTS: tuple[Count, ...] = get_args(Count)
+
+# What a file of the store's folder is for; a receipt names no file.
+FileRole = Literal["database", "behavior", "log", "ledger", "index", "key", "unknown"]
+FILE_ROLES: tuple[FileRole, ...] = get_args(FileRole)
+
+# Why a probe has no answer of its own, with the same in words for a person.
+Why = Literal["", "hidden", "blocked", "interrupted", "outside", "unreachable"]
+WHYS: Mapping[Why, str] = {
+    "": "",
+    "hidden": "hidden at once everywhere",
+    "blocked": "another program holds the file",
+    "interrupted": "the content was not known after an interruption",
+    "outside": "may hold it; 'mem stats' lists them",
+    "unreachable": "blocks the file system or the drive freed earlier cannot be reached",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """One verification of an erasure and what it found."""
+    """One verification of an erasure and what it found, in numbers and fixed words only."""
 
-    name: str
+    name: ProbeName
     result: ProbeResult
-    detail: str = ""  # counts and file names, never content
+    counts: Mapping[Count, int] = field(default_factory=dict)  # looked at, then found
+    where: tuple[FileRole, ...] = ()  # what the files are for in which something was found
+    why: Why = ""  # why it has no answer of its own
+
+    @property
+    def detail(self) -> str:
+        """The counts, the roles and the reason in one line for a person."""
+        said = ", ".join(f"{self.counts[name]:,} {name}" for name in COUNTS if name in self.counts)
+        where = f" in {', '.join(self.where)}" if self.where else ""
+        return "; ".join(part for part in (said + where, WHYS[self.why]) if part)
+
+
+# Article 17(1) of the GDPR: the letter of the ground an erasure was asked for on.
+Ground = Literal["", "a", "b", "c", "d", "e", "f"]
+GROUNDS: tuple[Ground, ...] = get_args(Ground)
+
+ReceiptState = Literal["verified", "failed", "pending"]
+RECEIPT_STATES: tuple[ReceiptState, ...] = get_args(ReceiptState)
+
+# What no erasure of a store reaches, whatever its probes found.
+Limit = Literal["read_before", "models", "untracked_copies"]
+LIMITS: tuple[Limit, ...] = get_args(Limit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,14 +204,41 @@ class Receipt:
     """What a forget did and what was verified; no field can hold erased text."""
 
     format: int
-    erasure: str  # id of this erasure
-    day: str  # ISO date, UTC, day-granular on purpose
-    state: Literal["verified", "failed", "pending"]
+    store: str  # id of the store
+    erasure: str  # id of the erasure
+    day: str  # when it was asked for; a receipt knows no finer time
+    state: ReceiptState
+    method: Literal["physical"]
     memories: int
     erased: Mapping[str, int]  # rows per table or artefact
     probes: tuple[Probe, ...]
-    blocked_by: str = ""  # who holds the file when state is "pending"
+    not_claimed: tuple[ProbeName | Limit, ...]  # what this receipt says nothing about
+    ground: Ground = ""  # letter of Article 17(1), where one was recorded
+    blocked_by: tuple[int, ...] = ()  # processes that hold the file when state is "pending"
     version: str = ""  # of Letheon
+    engine: str = ""  # of SQLite
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One line of the ledger that is not as it was written, and why."""
+
+    line: int  # 1-based
+    reason: str  # a key of `memory.errors.FAULTS`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerReport:
+    """What an examination of the whole ledger found."""
+
+    ok: bool
+    entries: int
+    root: str  # of the Merkle tree over all entries; "" where a line is at fault
+    last: str  # hash of the last entry
+    keys: tuple[str, ...]  # fingerprints of the keys that signed
+    faults: tuple[Fault, ...] = ()
+    torn: int = 0  # bytes of an incomplete last line, which a crash leaves and no receipt is
+    cut: int = 0  # incomplete last lines that were removed since the store was made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

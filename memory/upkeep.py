@@ -12,9 +12,12 @@ from memory import (
     files,
     importing,
     ledger,
+    proofs,
     records,
     reembed,
+    seal,
     setting,
+    tombstones,
     vectors,
 )
 from memory import check as checking
@@ -23,7 +26,7 @@ from memory.embed import load_embedder
 from memory.errors import UsageError
 from memory.scope import Scope
 from memory.session import Session
-from memory.types import OUTCOMES, Finding, Outcome, Stats
+from memory.types import OUTCOMES, Finding, LedgerReport, Outcome, Stats
 
 
 class Upkeep(Session):
@@ -39,6 +42,8 @@ class Upkeep(Session):
         progress: importing.Progress = lambda _: None,
     ) -> importing.Imported:
         """Import a file or folder in batches; an interrupted import of it goes on where it was.
+
+        Items whose content was erased on request are left out and counted.
 
         Args:
             path: JSONL, a folder of Markdown, a chat export, or an MCP memory file.
@@ -60,7 +65,8 @@ class Upkeep(Session):
         with self._relaxed():
             for batch in importing.batches(importing.items(place, name, start)):
                 ready = importing.prepared(batch, scope, keep_secrets=keep_secrets)
-                tally.add(self._write(ready, importing.marker(source, batch)))
+                mark = importing.marker(source, batch)
+                tally.add(self._write(ready, mark, erased="skip"), len(ready))
                 progress(len(batch))
         with self._writing() as con:
             importing.done(con, source)
@@ -185,19 +191,68 @@ class Upkeep(Session):
                 )
 
     def receipts(self) -> tuple[dict[str, Any], ...]:
-        """Return the receipts of every erasure, oldest first."""
+        """Return the receipts of every erasure, oldest first.
+
+        Raises:
+            InvalidReceiptError: A line of the ledger is none; `verify_receipts` says which.
+        """
         return tuple(ledger.read(self.home))
 
-    def check(self) -> tuple[Finding, ...]:
-        """Examine pages, indexes, digests, files and permissions; changes nothing."""
+    def verify_receipts(self) -> LedgerReport:
+        """Examine chain, signatures and end of the ledger; changes nothing."""
+        with self._guard() as con:
+            return ledger.verify(self.home, ledger.known(con))
+
+    def receipt_proof(self, erasure: str) -> proofs.Proof:
+        """Return the last receipt of an erasure with what a stranger needs to verify it.
+
+        Raises:
+            NotFoundError: There is no receipt of it.
+            InvalidReceiptError: The ledger is not whole.
+            StoreError: The certificate key is gone.
+        """
+        with self._guard() as con:
+            return proofs.proof(self.home, ledger.known(con), erasure)
+
+    def tombstones(self) -> int:
+        """Return how many erased texts are recognised and refused."""
+        with self._guard() as con, snapshot(con):
+            return tombstones.count(con) if tombstones.load(self.home) else 0
+
+    def rotate_guard(self, *, wait: float = 5.0) -> int:
+        """Destroy the guard's key and tombstones; return how many texts it recognised.
+
+        They may be stored again from now on. The next erasure makes a new key.
+        """
+        with self._writing() as con:
+            setting.put(con, setting.UNSEALED, "tombstones")
+            gone = tombstones.rotate(con, self.home)
+        with self._guard():
+            self._seal(wait)
+        return gone
+
+    def check(self, *, forensic: bool = False) -> tuple[Finding, ...]:
+        """Examine pages, indexes, digests, files and permissions; changes nothing.
+
+        Args:
+            forensic: Also account for every byte of the databases and decode the full-text
+                index from its blocks: is anything there that no live memory says?
+        """
         model = self.embedder
         with self._guard() as con:
             space = None if model is None else model.space
-            return tuple(checking.check(con, self._behavior(), self.home, space))
+            found = checking.check(con, self._behavior(), self.home, space)
+            if forensic:
+                found += checking.forensic(con, self._behavior(), self._wait)
+            return tuple(found)
 
     def repair(self) -> tuple[str, ...]:
         """Rebuild what is derived, close permissions, finish erasures; returns what was done."""
         with self._writing() as con:
             done = tuple(checking.repair(con, self.home))
             setting.next_epoch(con)
+            setting.put(con, setting.UNSEALED, "bytes")
+        with self._guard():
+            if self._seal(5.0) and seal.seal(self._behavior(), 5.0):
+                done += ("databases rebuilt, unused bytes zeroed",)
         return done + tuple(f"erasure {one.erasure}: {one.state}" for one in self.resume())

@@ -1,17 +1,21 @@
 """Verification of an erasure: what is looked at, and what is not claimed."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
-from memory import files, vectors
+from memory import files, ledger, pages, seal, segments, vectors
 from memory.db import Connection, scratch_database
-from memory.needles import Needles, attested, scan, text_windows, vector_windows
-from memory.types import Probe, ProbeResult
+from memory.needles import Needles, Windows, attested, scan, text_windows, vector_windows
+from memory.types import Count, FileRole, Probe, ProbeName, ProbeResult
 
-NAMES = ("rows", "text_index", "bytes", "vectors", "files", "log", "copies", "medium")
+# Those that have to wait for the seal.
+PHYSICAL: tuple[ProbeName, ...] = ("text_index", "bytes", "vectors", "slack", "files", "log")
+MOST_DECODED = 500  # terms looked for in the blocks of the index, too
+PATIENCE = 0.5  # seconds to wait for readers that came after the seal
 
 
 def needles(con: Connection, seqs: Sequence[int], provenances: Sequence[int]) -> Needles:
@@ -37,14 +41,11 @@ def needles(con: Connection, seqs: Sequence[int], provenances: Sequence[int]) ->
     return Needles(distinct, tuple(vectors.all_blobs(con, seqs)))
 
 
-def pending(blocked: str) -> list[Probe]:
+def pending() -> list[Probe]:
     """Return the probes of an erasure whose physical part could not run yet."""
     return [
-        Probe(name="rows", result="pass", detail="hidden at once everywhere"),
-        *(
-            Probe(name=name, result="pending", detail=f"blocked by {blocked}")
-            for name in ("text_index", "bytes", "vectors", "files", "log")
-        ),
+        Probe(name="rows", result="pass", why="hidden"),
+        *(Probe(name=name, result="pending", why="blocked") for name in PHYSICAL),
     ]
 
 
@@ -69,26 +70,21 @@ def probes(
         _text_index(con, content),
         _bytes(con, home, content),
         _vectors(con, home, content),
+        _slack(con, signals),
         _files(home),
-        _log(home),
+        _log(con, home, content),
         _copies(con),
-        Probe(
-            name="medium",
-            result="not_claimed",
-            detail="blocks the file system or the drive freed earlier cannot be reached",
-        ),
+        Probe(name="medium", result="not_claimed", why="unreachable"),
     ]
 
 
-def _probe(name: str, bad: int, detail: str) -> Probe:
+def _probe(name: ProbeName, bad: int, counts: Mapping[Count, int]) -> Probe:
     result: ProbeResult = "fail" if bad else "pass"
-    return Probe(name=name, result=result, detail=detail)
+    return Probe(name=name, result=result, counts=counts)
 
 
-def _unknown(name: str) -> Probe:
-    return Probe(
-        name=name, result="not_claimed", detail="the content was not known after an interruption"
-    )
+def _unknown(name: ProbeName) -> Probe:
+    return Probe(name=name, result="not_claimed", why="interrupted")
 
 
 def _rows(con: Connection, signals: Connection, ids: Sequence[str]) -> Probe:
@@ -104,7 +100,7 @@ def _rows(con: Connection, signals: Connection, ids: Sequence[str]) -> Probe:
         )
     )
     orphans = sum(int(con.execute(sql).fetchone()[0]) for sql in _ORPHANS)
-    return _probe("rows", left + orphans, f"{left} left, {orphans} orphaned")
+    return _probe("rows", left + orphans, {"left": left, "orphaned": orphans})
 
 
 _ORPHANS = (
@@ -144,9 +140,10 @@ def _text_index(con: Connection, content: Needles | None) -> Probe:
     }
     known = {seq: _stems([text]) for seq, text in live.items()}
     residue = sum(1 for stem, seq in postings.items() if stem not in known.get(seq, ()))
-    return _probe(
-        "text_index", residue, f"{len(stems)} terms decoded, {residue} without a live source"
-    )
+    # What FTS5 itself does not show any more is looked for in the blocks.
+    absent = [stem for stem in sorted(stems) if stem not in postings]
+    residue += segments.residue(con, absent[:MOST_DECODED])
+    return _probe("text_index", residue, {"terms": len(stems), "found": residue})
 
 
 def _stems(texts: Sequence[str]) -> set[str]:
@@ -165,15 +162,21 @@ def _bytes(con: Connection, home: Path, content: Needles | None) -> Probe:
     if content is None:
         return _unknown("bytes")
     windows = text_windows(content.texts)
-    searched, total, where = list(files.walk(home)), 0, []
-    for place in searched:
-        hits = scan(place, windows)
-        if len(hits):
-            residue = np.setdiff1d(hits, attested(hits, _live_texts(con)))
-            total += len(residue)
-            where += [place.name] if len(residue) else []
-    detail = f"{len(windows)} windows of 8 bytes in {len(searched)} files"
-    return _probe("bytes", total, detail + (f", {total} found in {where}" if total else ""))
+    found = {place: _residue(con, home, place, windows) for place in files.walk(home)}
+    total = sum(found.values())
+    return Probe(
+        name="bytes",
+        result="fail" if total else "pass",
+        counts={"windows": len(windows), "files": len(found), "found": total},
+        where=tuple(sorted({files.role(home, place) for place in found if found[place]})),
+    )
+
+
+def _residue(con: Connection, home: Path, place: Path, windows: Windows) -> int:
+    hits = scan(place, windows)
+    if not len(hits):
+        return 0
+    return len(np.setdiff1d(hits, attested(hits, chain(_live_texts(con), ledger.words(home)))))
 
 
 def _live_texts(con: Connection) -> Iterator[str]:
@@ -184,10 +187,15 @@ def _live_texts(con: Connection) -> Iterator[str]:
         "SELECT DISTINCT root FROM provenance",
         "SELECT path FROM scope",
         "SELECT name FROM actor",
-        "SELECT value FROM setting",
+        "SELECT name || ' ' || value FROM setting",
         "SELECT name FROM space",
-        "SELECT path FROM file",
-        "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL",
+        "SELECT path || ' ' || day FROM file",
+        # The store's own words: a text about an erasure "verified" that day is no residue of it.
+        "SELECT day || ' ' || state || ' ' || erased FROM erasure",
+        "SELECT DISTINCT kind FROM memory",
+        "SELECT DISTINCT child_kind FROM lineage",
+        "SELECT type || name || tbl_name || ' ' || coalesce(sql, '') FROM sqlite_schema",
+        "SELECT 'SQLite format 3'",
     ):
         for (text,) in con.execute(sql):
             yield text
@@ -202,7 +210,7 @@ def _vectors(con: Connection, home: Path, content: Needles | None) -> Probe:
         # The same text kept in another scope has the same vector: that one is no residue.
         gone -= {blob for (blob,) in con.execute("SELECT own FROM vector") if blob in gone}
         hits = _vector_hits(home, gone)
-    return _probe("vectors", hits, f"{len(gone)} vectors as float16, float32 and int8")
+    return _probe("vectors", hits, {"vectors": len(gone), "found": hits})
 
 
 def _vector_hits(home: Path, blobs: Iterable[bytes]) -> int:
@@ -210,28 +218,47 @@ def _vector_hits(home: Path, blobs: Iterable[bytes]) -> int:
     return sum(len(scan(place, windows)) for place in files.walk(home))
 
 
+def _slack(con: Connection, signals: Connection) -> Probe:
+    # Needs no text: where every byte that is not live is zero, only live rows can hold something.
+    found: dict[FileRole, pages.Slack | None] = {
+        "database": seal.examine(con, PATIENCE),
+        "behavior": seal.examine(signals, PATIENCE),
+    }
+    seen = [one for one in found.values() if one is not None]
+    counts: dict[Count, int] = {
+        "pages": sum(one.pages for one in seen),
+        "bytes": sum(one.slack_bytes for one in seen),
+        "unknown": sum(len(one.errors) + one.unreached for one in seen),
+        "found": sum(sum(one.nonzero.values()) for one in seen),
+    }
+    where = tuple(role for role, one in found.items() if one is not None and not one.clean)
+    if where:
+        return Probe(name="slack", result="fail", counts=counts, where=where)
+    if len(seen) < len(found):
+        return Probe(name="slack", result="not_claimed", counts=counts, why="blocked")
+    return Probe(name="slack", result="pass", counts=counts)
+
+
 def _files(home: Path) -> Probe:
-    strange = files.unknown(home)
-    return _probe(
-        "files", len(strange), f"unknown: {', '.join(strange)}" if strange else "all files known"
-    )
+    known, strange = sum(1 for _ in files.walk(home)), len(files.unknown(home))
+    return _probe("files", strange, {"files": known, "unknown": strange})
 
 
-def _log(home: Path) -> Probe:
-    left = sum(
-        place.stat().st_size
-        for place in files.walk(home)
-        if place.name.endswith(("-wal", "-journal"))
-    )
-    return _probe("log", left, f"{left} bytes in write-ahead logs")
+def _log(con: Connection, home: Path, content: Needles | None) -> Probe:
+    logs = [place for place in files.walk(home) if place.name.endswith(("-wal", "-journal"))]
+    left = sum(place.stat().st_size for place in logs)
+    if not left:
+        return _probe("log", 0, {"bytes": 0})
+    if content is None:
+        return _unknown("log")
+    # The seal emptied the logs, but other processes go on writing.
+    windows = text_windows(content.texts)
+    found = sum(_residue(con, home, place, windows) for place in logs)
+    return _probe("log", found, {"bytes": left, "found": found})
 
 
 def _copies(con: Connection) -> Probe:
-    listed = files.copies(con)
-    if not listed:
-        return Probe(name="copies", result="pass", detail="no export or backup was made")
-    return Probe(
-        name="copies",
-        result="not_claimed",
-        detail=f"{len(listed)} exports or backups made earlier may hold it; 'mem stats' lists them",
-    )
+    made = len(files.copies(con))
+    if not made:
+        return Probe(name="copies", result="pass", counts={"copies": 0})
+    return Probe(name="copies", result="not_claimed", counts={"copies": made}, why="outside")

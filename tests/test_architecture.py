@@ -32,6 +32,7 @@ OWNERS = {
     "import_point": ("importing", "holds digests of paths"),
     "erasure": ("erasures", "holds counts"),
     "erasure_target": ("erasures", "erasures.finish"),
+    "tombstone": ("tombstones", "holds keyed MACs, no content; tombstones.rotate drops them"),
     "signal": ("behavior", "behavior.erase"),
 }
 # The doctor rebuilds the index, which writes no row of its own.

@@ -57,7 +57,7 @@ def test_bash_offers_verbs_options_and_values(mem: Mem) -> None:
     assert complete(script, "mem", "recall", "x", "--lex") == ["--lexical"]
     assert complete(script, "mem", "recall", "--kind", "") == list(KINDS)
     assert complete(script, "mem", "--json", "recall", "-k", "pre") == ["preference"]
-    assert complete(script, "mem", "receipt", "") == ["list", "show"]
+    assert complete(script, "mem", "receipt", "") == ["list", "show", "verify"]
     assert complete(script, "mem", "mcp", "con") == ["config"]
     assert complete(script, "mem", "mcp", "config", "cur") == ["cursor"]
     assert complete(script, "mem", "completion", "z") == ["zsh"]

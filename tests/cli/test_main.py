@@ -128,7 +128,9 @@ def test_half_a_verb_names_its_other_halves(mem: Mem) -> None:
     done = mem("receipt", "--json")
 
     assert done.code == 2
-    assert done.error["hint"] == "'mem receipt list' or 'mem receipt show'"
+    assert done.error["hint"] == (
+        "'mem receipt list' or 'mem receipt show' or 'mem receipt verify'"
+    )
 
 
 @pytest.mark.parametrize(

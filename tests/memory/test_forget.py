@@ -21,6 +21,7 @@ from memory import (
     verify,
 )
 from memory.db import driver
+from memory.errors import ErasedContentError
 from memory.types import Receipt
 from memory.vectors import STORED
 from tests.support import Clock, HashedEmbedder
@@ -464,12 +465,24 @@ def test_finishing_twice_gives_the_same_end(store: Store) -> None:
     assert {p.name for p in again.probes if p.result == "fail"} == set()
 
 
-def test_a_forgotten_text_can_be_remembered_anew(store: Store, clock: Clock) -> None:
+def test_a_forgotten_text_is_refused_unless_a_person_lets_it_in(store: Store, clock: Clock) -> None:
     first = store.remember("likes figs")
     store.forget(store.plan_forget(Selector(ids=(first.id,))))
     clock.tick(days=1)
 
-    second = store.remember("likes figs")
+    with pytest.raises(ErasedContentError):
+        store.remember("likes figs")
+    second = store.remember("likes figs", allow_erased=True)
 
     assert second.created
     assert second.id != first.id
+
+
+def test_a_text_forgotten_without_a_tombstone_can_be_remembered_anew(
+    store: Store, clock: Clock
+) -> None:
+    first = store.remember("likes figs")
+    store.forget(store.plan_forget(Selector(ids=(first.id,))), tombstone=False)
+    clock.tick(days=1)
+
+    assert store.remember("likes figs").created

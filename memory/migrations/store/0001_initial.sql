@@ -154,11 +154,23 @@ CREATE TABLE erasure (
     day TEXT NOT NULL,
     memories INTEGER NOT NULL,
     erased TEXT NOT NULL,
-    pid INTEGER NOT NULL
+    pid INTEGER NOT NULL,
+    -- Whether the erased texts are to be recognised and refused afterwards.
+    tombstone INTEGER NOT NULL CHECK (tombstone IN (0, 1))
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE erasure_target (
     erasure_id TEXT NOT NULL REFERENCES erasure (id),
     memory_id TEXT NOT NULL,
     PRIMARY KEY (erasure_id, memory_id)
+) STRICT, WITHOUT ROWID;
+
+-- How erased texts are recognised: the first 64 bits of keyed MACs, nothing else. `item` is a
+-- random number that holds the MACs of one text together; `shingles` is 0 for the MAC of the whole
+-- text, else how many MACs of five-word runs the item has.
+CREATE TABLE tombstone (
+    mac INTEGER NOT NULL,
+    item INTEGER NOT NULL,
+    shingles INTEGER NOT NULL,
+    PRIMARY KEY (mac, item)
 ) STRICT, WITHOUT ROWID;
