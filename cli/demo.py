@@ -15,7 +15,7 @@ from cli import demo_show as show
 from cli import output
 from cli.declare import Home, Json, Option
 from cli.forget import outcome
-from memory import Store
+from memory import Store, held
 from memory.errors import StoreError, UsageError
 from memory.files import walk
 from memory.types import Hit, Recalled, Selector
@@ -248,7 +248,7 @@ def searched(folder: Path, needles: Sequence[str]) -> dict[str, Any]:
     """Count how often the needles stand in the raw bytes of every file, whatever their case."""
     per_file = {}
     for place in walk(folder):
-        body = place.read_bytes().lower()
+        body = b"".join(held.chunks(place)).lower()
         count = sum(body.count(needle.lower().encode()) for needle in needles)
         per_file[place.relative_to(folder).as_posix()] = count
     return {

@@ -23,7 +23,8 @@ def run(
     """Examine the store and say how to repair it.
 
     Pages, full-text index, digests, order, lineage, vectors, erasures, files and permissions.
-    With --forensic also unused bytes and the blocks of the index. Ends with 4 if anything is not as it should be.
+    With --forensic also every byte that no row uses, and the blocks of the full-text index.
+    Ends with 4 if anything is not as it should be.
     """
     with opened(store) as memories:
         done = memories.repair() if repair else ()

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from memory.clock import moment
 from memory.db import Connection
 from memory.directory import Names
 from memory.lexical import Filter
@@ -19,6 +18,8 @@ from ranker.features import Candidates
 DENSE_POOL = 100  # nearest rows by each of the two vectors
 # An identifier ends where neither a word nor the punctuation of code goes on.
 _BEFORE, _AFTER = r"(?<!\w)(?<!\w[-./:@#\\+])", r"(?!\w|[-./:@#\\+]+\w)"
+
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,7 @@ def gather(
         " ORDER BY seq",
         (json.dumps(seqs), allowed.now, allowed.now),
     ).fetchall()
-    times = [moment(row[3]) for row in rows]
+    month, day, year = _calendar([row[3] for row in rows])
     zero = np.zeros(len(rows), np.float32)
     evidence = Candidates(
         lexical=np.array([matched.get(row[0], 0.0) for row in rows], np.float32),
@@ -74,9 +75,9 @@ def gather(
         context=zero,
         subject=np.array([names.subject(row[2]) for row in rows], np.float32),
         question=np.array([is_question(row[4]) for row in rows], np.bool_),
-        month=np.array([at.month for at in times], np.int64),
-        day=np.array([at.day for at in times], np.int64),
-        year=np.array([at.year for at in times], np.int64),
+        month=month,
+        day=day,
+        year=year,
         # A memory outside any session is a session of its own.
         session=np.array(
             [row[1] if row[1] in names.sessions else -row[0] for row in rows], np.int64
@@ -84,6 +85,15 @@ def gather(
         identifier=np.array([_share(row[4], wanted) for row in rows], np.float32),
     )
     return Pool(seq=np.array([row[0] for row in rows], np.int64), evidence=evidence)
+
+
+def _calendar(times: list[int]) -> tuple[Ints, Ints, Ints]:
+    at = np.array(times, "datetime64[ms]")
+    months = at.astype("datetime64[M]")
+    years = at.astype("datetime64[Y]")
+    month = (months - years).astype(np.int64) + 1
+    day = (at.astype("datetime64[D]") - months).astype(np.int64) + 1
+    return month, day, years.astype(np.int64) + 1970
 
 
 def _share(text: str, wanted: Sequence[str]) -> float:

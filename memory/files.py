@@ -2,7 +2,8 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from fnmatch import fnmatch
 from pathlib import Path
@@ -68,9 +69,15 @@ def open_modes(home: Path) -> list[str]:
         return []
     return [
         place.relative_to(home).as_posix() or "."
-        for place in (home, *walk(home))
-        if not place.is_symlink() and place.stat().st_mode & 0o077
+        for place, entry in _entries((home, *walk(home)))
+        if not stat.S_ISLNK(entry.st_mode) and entry.st_mode & 0o077
     ]
+
+
+def _entries(places: Iterable[Path]) -> Iterator[tuple[Path, os.stat_result]]:
+    for place in places:
+        with contextlib.suppress(FileNotFoundError):  # sidecars come and go
+            yield place, place.lstat()
 
 
 def erase_indexes(home: Path) -> int:
@@ -94,7 +101,7 @@ def erase_indexes(home: Path) -> int:
 
 def size(home: Path) -> int:
     """Return the bytes of all files of the store."""
-    return sum(place.lstat().st_size for place in walk(home))
+    return sum(entry.st_size for _, entry in _entries(walk(home)))
 
 
 def sync_folder(folder: Path) -> None:
@@ -119,10 +126,3 @@ def register(con: Connection, place: Path, role: str, now: datetime) -> None:
 def copies(con: Connection) -> list[tuple[str, str, str]]:
     """Return (path, role, day) of the registered copies."""
     return con.execute("SELECT path, role, day FROM file ORDER BY path").fetchall()
-
-
-def forget_copies(con: Connection) -> int:
-    """Drop registered copies that no longer exist and return how many were dropped."""
-    gone = [(path,) for path, _, _ in copies(con) if not Path(path).exists()]
-    con.executemany("DELETE FROM file WHERE path = ?", gone)
-    return len(gone)

@@ -98,23 +98,34 @@ class Lexical:
         self._pool: ThreadPoolExecutor | None = None
         self._readers: list[Connection] = []
 
-    def begin(self, con: Connection, searched: Sequence[str], allowed: Filter) -> "Search":
-        """Start a search; its result is asked for when the caller has done its own part."""
+    def begin(
+        self, con: Connection, searched: Sequence[str], allowed: Filter, *, aside: bool = False
+    ) -> "Search":
+        """Start a search; its result is asked for when the caller has done its own part.
+
+        Args:
+            con: The caller's connection.
+            searched: Terms, any of which may match.
+            allowed: Which memories may answer.
+            aside: The caller has work of its own meanwhile, so that a thread pays for a small
+                store, too.
+        """
         matching = expression(con, searched)
         rows = range(last(con) + 1)
         if not matching:
             return Search([], [])
-        if len(rows) <= SPLIT or self._threads == 1:
+        parts = 1 if len(rows) <= SPLIT else self._threads
+        if self._threads == 1 or (parts == 1 and not aside):
             return Search([], scored(con, matching, allowed, rows))
         if self._pool is None:
             self._readers = [connect_reader(self._path) for _ in range(self._threads)]
             self._pool = ThreadPoolExecutor(self._threads, "letheon-fts")
-        step = -(-len(rows) // self._threads)
-        parts = [rows[start : start + step] for start in range(0, len(rows), step)]
+        step = -(-len(rows) // parts)
+        ranges = [rows[start : start + step] for start in range(0, len(rows), step)]
         return Search(
             [
                 self._pool.submit(scored, reader, matching, allowed, part)
-                for reader, part in zip(self._readers, parts, strict=False)
+                for reader, part in zip(self._readers, ranges, strict=False)
             ],
             [],
         )

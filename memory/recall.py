@@ -133,9 +133,10 @@ def _pool(
         as_of=query.as_of is not None,
     )
     names = channels.directory.names(query.text)
-    search = channels.lexical.begin(con, searched, allowed)  # may run while the query is encoded
-    vector, near = None, np.zeros(0, np.int64)
     index = channels.index
+    # The words are searched while the query is encoded.
+    search = channels.lexical.begin(con, searched, allowed, aside=index is not None)
+    vector, near = None, np.zeros(0, np.int64)
     if channels.embedder is not None and index is not None:
         index.refresh(con, setting.epoch(con))
         vector = channels.embedder.encode([dense_form(query.text, names.headers)])[0]

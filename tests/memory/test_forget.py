@@ -79,6 +79,7 @@ def test_an_erased_text_is_in_no_file_of_the_store(store: Store) -> None:
         "text_index": "pass",
         "bytes": "pass",
         "vectors": "pass",
+        "slack": "pass",
         "files": "pass",
         "log": "pass",
         "copies": "pass",
