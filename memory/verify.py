@@ -65,6 +65,7 @@ def probes(
         ids: The erased memories.
         content: What was erased; None after an interruption, when it is no longer known.
     """
+    log = _log(con, home, content)  # first: to look for slack needs, and makes, an empty log
     return [
         _rows(con, signals, ids),
         _text_index(con, content),
@@ -72,7 +73,7 @@ def probes(
         _vectors(con, home, content),
         _slack(con, signals),
         _files(home),
-        _log(con, home, content),
+        log,
         _copies(con),
         Probe(name="medium", result="not_claimed", why="unreachable"),
     ]

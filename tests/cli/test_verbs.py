@@ -339,6 +339,22 @@ def test_doctor_finds_a_sound_store_sound(told: Mem) -> None:
     assert len(done["findings"]) >= 10
 
 
+def test_doctor_accounts_for_every_byte_when_asked(told: Mem) -> None:
+    plain = told.ok("doctor", "--json").json
+    told.ok("doctor", "--repair")
+
+    done = told.ok("doctor", "--forensic", "--json").json
+
+    names = {one["check"]: one for one in done["findings"]}
+    added = set(names) - {one["check"] for one in plain["findings"]}
+    assert added == {
+        "unused bytes of memory.db",
+        "unused bytes of behavior.db",
+        "blocks of the full-text index",
+    }
+    assert names["unused bytes of memory.db"]["detail"].endswith("all zero")
+
+
 @pytest.mark.parametrize("words", [(), ("--json",)])
 def test_doctor_ends_with_4_and_names_the_repair(told: Mem, words: tuple[str, ...]) -> None:
     (told.home / "stray.txt").write_text("what is this")

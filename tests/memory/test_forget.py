@@ -1,23 +1,32 @@
 import os
+import random
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from memory import (
+    Change,
     Draft,
     NotFoundError,
     Selector,
     Store,
     UsageError,
+    correct,
     files,
     forget,
+    held,
     needles,
+    pages,
+    remember,
     seal,
+    segments,
     verify,
 )
 from memory.db import driver
@@ -326,9 +335,9 @@ def test_without_the_checkpoint_the_bytes_are_still_in_the_files(
 ) -> None:
     done = store.remember(SECRET)
     monkeypatch.setattr(seal, "seal", lambda con, wait: True)
-    monkeypatch.setattr(seal, "empty_log", lambda con, wait: True)
+    monkeypatch.setattr(seal, "_truncate", lambda con, deadline: True)
 
-    receipt = store.forget(store.plan_forget(Selector(ids=(done.id,))))
+    receipt = store.forget(store.plan_forget(Selector(ids=(done.id,))), wait=0.1)
 
     assert receipt.state == "failed"
     assert probes(receipt)["log"] == "fail"
@@ -487,3 +496,168 @@ def test_a_text_forgotten_without_a_tombstone_can_be_remembered_anew(
     clock.tick(days=1)
 
     assert store.remember("likes figs").created
+
+
+# -- every byte ----------------------------------------------------------------------------------
+
+
+def unused(store: Store) -> dict[str, int]:
+    """What the databases say outside of live content."""
+    names = (files.DATABASE, files.BEHAVIOR)
+    found = [pages.audit(store.home / name) for name in names if (store.home / name).exists()]
+    assert not [one.errors for one in found if one.errors]
+    return {kind: count for one in found for kind, count in one.nonzero.items()}
+
+
+def churned(home: Path, rows: int) -> tuple[Store, dict[str, str]]:
+    """A store written session by session in random order, a tenth of it corrected since."""
+    rng = random.Random(rows)
+    store = Store(home, embedder=HashedEmbedder(), clock=Clock())
+    tokens: dict[str, str] = {}
+    order = rng.sample(range(rows), rows)
+    for at in range(0, rows, 50):
+        drafts = [
+            Draft(
+                text=f"berth {i % 40} holds "
+                + "".join(rng.choices("bcdfghjklmnpqrstvwxz", k=16))
+                + " crates of tea" * rng.choice([1, 5, 30, 400 if i % 100 == 0 else 2]),
+                kind="turn",
+                scope=f"project:p{i % 3}/session:{i % (rows // 20)}",
+                actor=f"actor{i % 7}",
+                uri=f"chat:{i}",
+            )
+            for i in order[at : at + 50]
+        ]
+        done = store.remember_many(drafts)
+        tokens |= {one.id: draft.text.split()[3] for one, draft in zip(done, drafts, strict=True)}
+    for memory_id in rng.sample(list(tokens), rows // 10):
+        text = f"corrected: {store.get(memory_id).text} and salt"
+        change = Change(text=text)
+        after = remember.prepare(correct.changed(store.get(memory_id), change))
+        encoded = HashedEmbedder().encode([text])
+        with store._writing() as con:
+            seq = store._seq(con, memory_id)
+            correct.correct(con, seq, after, embedder=HashedEmbedder(), encoded=encoded)
+    return store, tokens
+
+
+def left_readable(home: Path, tokens: Iterable[str]) -> set[str]:
+    everything = b"\0".join(place.read_bytes() for place in files.walk(home))
+    return {
+        token
+        for token in tokens
+        if any(token.encode()[at : at + 8] in everything for at in range(0, 9, 4))
+    }
+
+
+@pytest.mark.parametrize(
+    ("rows", "gone"), [(2000, 100), pytest.param(20_000, 600, marks=pytest.mark.slow)]
+)
+def test_no_byte_of_many_victims_is_left_in_a_churned_store(
+    home: Path, rows: int, gone: int
+) -> None:
+    store, tokens = churned(home, rows)
+    victims = random.Random(1).sample(list(tokens), gone)
+    words = [tokens[one] for one in victims]
+    seal.empty_log(store._con, 1.0)
+    seqs = [store._seq(store._con, one) for one in victims]
+    blobs = verify.needles(store._con, seqs, []).vectors
+    assert left_readable(home, words) == set(words), "positive control"
+    assert unused(store), "positive control"
+    assert needles.scan(home / files.DATABASE, needles.vector_windows(blobs)).size
+    assert segments.present(store._con, words[0])
+
+    receipt = store.forget(store.plan_forget(Selector(ids=tuple(victims))))
+
+    assert receipt.state == "verified"
+    assert left_readable(home, words) == set()
+    assert unused(store) == {}
+    kept = {blob for (blob,) in store._con.execute("SELECT own FROM vector")}
+    windows = needles.vector_windows(set(blobs) - kept)
+    assert [one for one in files.walk(home) if needles.scan(one, windows).size] == []
+    assert [word for word in words if segments.present(store._con, word)] == []
+    assert segments.examine(store._con).clean
+    assert all(finding.ok for finding in store.check(forensic=True))
+    store.close()
+    assert left_readable(home, words) == set()
+
+
+@pytest.mark.parametrize("off", ["seal", "scrub", "tidy"])
+def test_without_one_protection_the_same_look_finds_residue(
+    home: Path, off: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, tokens = churned(home, 1200)
+    victims = random.Random(1).sample(list(tokens), 400)
+    if off == "seal":
+        monkeypatch.setattr(seal, "seal", lambda con, wait: seal.empty_log(con, wait))
+    if off in ("seal", "scrub"):
+        monkeypatch.setattr(pages, "scrub", pages.audit)
+        monkeypatch.setattr(seal, "_bump", lambda *_: True)
+    else:
+        monkeypatch.setattr(segments, "tidy", lambda con: 0)
+    receipt = store.forget(store.plan_forget(Selector(ids=tuple(victims))), wait=0.2)
+
+    if off == "tidy":
+        assert probes(receipt)["text_index"] == "fail"
+        assert not segments.examine(store._con).clean
+    else:
+        assert probes(receipt)["slack"] == "fail"
+        assert unused(store)["gap"] > 0
+    if off == "seal":
+        assert probes(receipt)["bytes"] == "fail", "rows that moved before they were deleted"
+    store.close()
+
+
+def test_slack_is_probed_when_the_content_is_no_longer_known(store: Store) -> None:
+    fill(store)
+    done = store.remember(SECRET)
+    receipt = store.forget(store.plan_forget(Selector(ids=(done.id,))))
+    store.remember("one more")
+
+    again = forget.finish(store._place(), receipt.erasure, None, 1.0)
+
+    assert probes(again)["bytes"] == "not_claimed"
+    assert probes(again)["slack"] == "pass"
+    assert unused(store) == {}
+
+
+def test_a_full_disk_is_scrubbed_in_place(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(store)
+    done = store.remember(SECRET)
+    usage = shutil.disk_usage(store.home)._replace(free=0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+
+    receipt = store.forget(store.plan_forget(Selector(ids=(done.id,))))
+
+    assert receipt.state == "verified"
+    assert holding(store.home, b"quokka") == []
+    assert unused(store) == {}
+
+
+def test_an_edit_leaves_no_slack(store: Store) -> None:
+    fill(store)
+    done = store.remember(SECRET)
+
+    store.edit(done.id, Change(text="Mireille's badge was returned"))
+
+    assert holding(store.home, b"quokka") == []
+    assert unused(store) == {}
+
+
+def test_the_doctor_finds_planted_slack_and_repairs_it(store: Store) -> None:
+    fill(store)
+    store.forget(store.plan_forget(Selector(scope="project:harbor/session:1")))
+    assert all(finding.ok for finding in store.check(forensic=True))
+    place = store.home / files.DATABASE
+    raw = bytearray(place.read_bytes())
+    at = next(at for at in range(4200, len(raw)) if not any(raw[at - 40 : at + 40]))
+    with held.opened(place, write=True) as descriptor:
+        held.write_at(descriptor, b"left", at)
+
+    bad = [finding for finding in store.check(forensic=True) if not finding.ok]
+    assert [finding.check for finding in bad] == ["unused bytes of memory.db"]
+    assert "4 not zero in gap" in bad[0].detail
+    assert all(finding.ok for finding in store.check()), "only the examiner sees it"
+
+    assert "databases rebuilt, unused bytes zeroed" in store.repair()
+    assert all(finding.ok for finding in store.check(forensic=True))
