@@ -2,7 +2,6 @@ import json
 import math
 import random
 import threading
-import time
 import warnings
 from pathlib import Path
 
@@ -209,15 +208,11 @@ def test_lone_surrogates_are_replaced_and_pairs_are_joined(encoder):
 @pytest.mark.parametrize(
     "piece", ["lorem ipsum ", "x", "漢字", "\u0301", "🙂", ".", "\x00", "\ud800", " \n"]
 )
-def test_a_megabyte_is_encoded_about_as_fast_as_a_page(encoder, piece):
+def test_of_a_megabyte_no_more_than_a_page_reaches_the_tokenizer(encoder, piece):
     text = piece * (1_000_000 // len(piece))
 
-    started = time.process_time()
-    vector = encoder.encode([text])
-    took = time.process_time() - started
-
-    assert np.isfinite(vector).all()
-    assert took < 0.5  # whole text through the tokenizer: 0.2 to 1 s; 256 tokens: 0.06 s
+    assert len(bounded(text)) <= 16_384
+    assert np.isfinite(encoder.encode([text])).all()
 
 
 def test_cutting_a_long_text_keeps_all_that_the_model_reads(encoder):

@@ -347,9 +347,8 @@ def seconds(unit: str, size: int) -> float:
 
 @pytest.mark.parametrize("shape", HOSTILE)
 def test_a_hostile_text_takes_time_proportional_to_its_length(shape: str) -> None:
-    # Quadratic work on this length takes minutes; the bound leaves room for slow machines.
-    assert seconds(HOSTILE[shape], 250_000) < 2
+    # Four times the length: four times the time when linear, sixteen when quadratic. The best of
+    # three in CPU time; what is too short to be measured is short enough.
+    short, long = (min(seconds(HOSTILE[shape], n) for _ in range(3)) for n in (40_000, 160_000))
 
-
-def test_a_megabyte_full_of_secrets_takes_seconds() -> None:
-    assert seconds(HOSTILE["all vendors"], 1_000_000) < 5
+    assert long < 10 * short + 0.02
