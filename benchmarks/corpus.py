@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory import Draft
-from memory.embed import Embedder
+from memory.embedder import Embedder
 
 Floats = NDArray[np.float32]
 SYLLABLES = "ka lo mi ren ta vu sel dor pin gra hest um bel tro fi nax ol wen zu qui".split()

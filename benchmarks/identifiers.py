@@ -23,7 +23,8 @@ from corpus import MixedEmbedder
 from report import Bar, finish
 
 from memory import Draft, Store
-from memory.embed import Embedder, load_embedder
+from memory.embed import load_embedder
+from memory.embedder import Embedder
 from ranker.fuse import reciprocal_rank
 
 TEXT = "The timeout of {key} is thirty seconds; the platform team reviewed it in spring."

@@ -33,7 +33,8 @@ from corpus import corpus, demo
 from report import Bar, finish
 from worker import SYSTEMS
 
-from memory.embed import Embedder, load_embedder
+from memory.embed import load_embedder
+from memory.embedder import Embedder
 from memory.remember import embedded_text
 from ranker.metrics import recall_at
 

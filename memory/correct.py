@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from memory import lineage, records, setting, vectors
 from memory.db import Connection
-from memory.embed import Embedder
+from memory.embedder import Embedder
 from memory.errors import UsageError
 from memory.remember import Prepared, trace
 from memory.types import Draft, Memory

@@ -1,4 +1,4 @@
-"""What turns a text into a vector: the `Embedder` protocol, the default model and any other."""
+"""Loading what turns a text into a vector: the default model and any other."""
 
 import hashlib
 import importlib.util
@@ -9,11 +9,12 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from memory.embedder import Embedder
 from memory.errors import MissingExtraError, StoreError, UsageError
 from memory.minilm import MiniLM, is_minilm, read_json, well_formed
 
@@ -28,21 +29,6 @@ PINNED = {
 VERIFIED = "verified.json"
 WEIGHTS = "*.safetensors"
 DIGEST_IN_NAME = 12  # hex digits of the weights' sha256 that name a vector space
-
-
-class Embedder(Protocol):
-    """Maps texts to unit vectors; any object with these three members will do."""
-
-    @property
-    def space(self) -> str:
-        """Name of the vector space: model and start of its weights' sha256, "name@53aa51172d14"."""
-
-    @property
-    def dim(self) -> int:
-        """Width of a vector."""
-
-    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return one row of unit length per text, `(texts, dim)`, in the order given."""
 
 
 class TorchEmbedder:

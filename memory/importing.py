@@ -4,13 +4,16 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from memory.db import Connection
 from memory.errors import UsageError
-from memory.readers import READERS, Item, sniff
 from memory.remember import Prepared, prepare
 from memory.scope import Scope
 from memory.types import Draft, Remembered
+
+if TYPE_CHECKING:
+    from memory.readers import Item
 
 BATCH = 256
 
@@ -62,6 +65,8 @@ def reader_of(path: Path, reader: str) -> str:
     Raises:
         UsageError: The path does not exist or no reader knows its form.
     """
+    from memory.readers import READERS, sniff  # noqa: PLC0415 - only an import reads files
+
     if not path.exists():
         raise UsageError(f"'{path}' does not exist")
     chosen = reader or sniff(path)
@@ -72,12 +77,14 @@ def reader_of(path: Path, reader: str) -> str:
     return chosen
 
 
-def items(path: Path, reader: str, start: int) -> Iterator[Item]:
+def items(path: Path, reader: str, start: int) -> "Iterator[Item]":
     """Return the items of a source from a position on."""
+    from memory.readers import READERS  # noqa: PLC0415 - only an import reads files
+
     return READERS[reader](path, start=start)
 
 
-def batches(found: Iterator[Item], size: int = BATCH) -> Iterator[list[Item]]:
+def batches(found: "Iterator[Item]", size: int = BATCH) -> "Iterator[list[Item]]":
     """Group items so that one transaction writes each group."""
     batch: list[Item] = []
     for item in found:
@@ -89,7 +96,7 @@ def batches(found: Iterator[Item], size: int = BATCH) -> Iterator[list[Item]]:
         yield batch
 
 
-def prepared(batch: Sequence[Item], scope: str, *, keep_secrets: bool) -> list[Prepared]:
+def prepared(batch: "Sequence[Item]", scope: str, *, keep_secrets: bool) -> list[Prepared]:
     """Return the drafts of a batch, checked, with the levels of `scope` added to their own."""
     return [prepare(_placed(item.draft, scope), keep_secrets=keep_secrets) for item in batch]
 
@@ -98,7 +105,7 @@ def _placed(draft: Draft, scope: str) -> Draft:
     return replace(draft, scope=str(Scope.parse(draft.scope).within(Scope.parse(scope))))
 
 
-def marker(source: str, batch: Sequence[Item]) -> Callable[[Connection], None]:
+def marker(source: str, batch: "Sequence[Item]") -> Callable[[Connection], None]:
     """Return what records, in a batch's own transaction, that the batch is in."""
     following = batch[-1].position + 1
     return lambda con: mark(con, source, following)

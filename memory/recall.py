@@ -11,7 +11,7 @@ from memory import candidates, records, setting
 from memory.clock import millis
 from memory.db import Connection, snapshot
 from memory.directory import Directory
-from memory.embed import Embedder
+from memory.embedder import Embedder
 from memory.errors import NotFoundError, UsageError
 from memory.lexical import Filter, Lexical
 from memory.sanitise import validate

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from memory import records, vectors
 from memory.db import Connection
-from memory.embed import Embedder
+from memory.embedder import Embedder
 from memory.remember import embedded_text
 from memory.types import Draft
 

@@ -16,7 +16,7 @@ from memory import remember as remembering
 from memory.clock import Clock, now
 from memory.db import Connection, DriverError, connect, is_busy, mapped_errors, transaction
 from memory.directory import Directory
-from memory.embed import Embedder, load_embedder
+from memory.embedder import Embedder
 from memory.errors import ErasedContentError, NotFoundError, StoreBusyError, StoreError
 from memory.ids import new_id
 from memory.lexical import Lexical
@@ -171,6 +171,9 @@ class Session:
         """The embedding model, loaded when first needed; None for a lexical store."""
         with self._lock:
             if self._embedder is None and self._model != "none":
+                # The tokenizer costs 8 ms, which a lexical recall must not pay.
+                from memory.embed import load_embedder  # noqa: PLC0415 - see above
+
                 self._embedder = load_embedder(self._model, cache=self.home / files.INDEX)
             return self._embedder
 

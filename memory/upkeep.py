@@ -22,7 +22,6 @@ from memory import (
 )
 from memory import check as checking
 from memory.db import identity, snapshot, transaction
-from memory.embed import load_embedder
 from memory.errors import UsageError
 from memory.scope import Scope
 from memory.session import Session
@@ -138,6 +137,8 @@ class Upkeep(Session):
         """
         chosen = model or setting.get(self._con, "model", "default")
         own = None if model else self._embedder
+        from memory.embed import load_embedder  # noqa: PLC0415 - no recall needs it
+
         target = own or load_embedder(chosen, cache=self.home / files.INDEX)
         with self._writing() as con:
             space = vectors.intern_space(con, target.space, target.dim)
