@@ -50,7 +50,7 @@ def test_a_very_common_word_is_looked_for_in_a_memorys_own_text_only(
 ) -> None:
     assert expression(filled._con, ["note", "599"]) == '"note" OR "599"'
 
-    monkeypatch.setattr(lexical, "COMMON", 100)
+    monkeypatch.setattr(lexical, "SPLIT", 10)
 
     assert expression(filled._con, ["note", "599"]) == '{own header} : "note" OR "599"'
     filled.close()
