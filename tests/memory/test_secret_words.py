@@ -52,7 +52,7 @@ SHAPES = {
     "?access_token={}&next=1": "abcd1234efgh",
     'os.environ["API_TOKEN"] = "{}"': "abcd1234efgh",
     "X-Api-Key: {}": "abcd1234efgh",
-    "//registry.npmjs.org/:_authToken={}": "abcd1234efgh",
+    "//npm.example.org/:_authToken={}": "abcd1234efgh",
     'SECRET_KEY = "{}"': "dj-4n_$k!2x9#",
     "api key is set, API_KEY: {}": "abcd1234efgh",
     "secret := `{}`": "abcd1234efgh",
