@@ -23,6 +23,7 @@ PROBES = {
     "text_index": "terms of the full-text index",
     "bytes": "bytes of every file",
     "vectors": "vectors in every file",
+    "entities": "names nothing else attests",
     "slack": "unused bytes of the databases",
     "files": "every file has an eraser",
     "log": "write-ahead logs are empty",

@@ -31,14 +31,18 @@ from memory import wire
 from memory.errors import UsageError
 from memory.settings import Settings
 from memory.types import (
+    CopyKind,
     FileRole,
     ForgetPlan,
     Ground,
+    IdentityCheck,
     Limit,
     ProbeName,
     ProbeResult,
     Receipt,
     ReceiptState,
+    RecipientKind,
+    Requester,
     Selector,
     Why,
 )
@@ -77,6 +81,19 @@ class ProbeAnswer(TypedDict):
 
 
 @shown.closed
+class AnsweredAnswer(TypedDict):
+    """The request that an erasure answers, in days and fixed words."""
+
+    id: str
+    received: str
+    verified: str
+    due: str
+    extended: int
+    requester: Requester
+    identity: IdentityCheck
+
+
+@shown.closed
 class ReceiptAnswer(TypedDict):
     """What was erased and verified, without content."""
 
@@ -91,6 +108,12 @@ class ReceiptAnswer(TypedDict):
     probes: list[ProbeAnswer]
     not_claimed: list[ProbeName | Limit]
     ground: Ground
+    request: list[AnsweredAnswer]
+    held: int
+    copies: dict[CopyKind, int]
+    copies_until: str
+    recipients: dict[RecipientKind, int]
+    keys_destroyed: list[str]
     blocked_by: list[int]
     version: str
     engine: str

@@ -16,6 +16,7 @@ BEHAVIOR = "behavior.db"
 LEDGER = "ledger.jsonl"
 INDEX = "index"
 KEYS = "keys"
+RESERVE = "reserve.bin"
 
 # Path pattern inside the folder -> who erases from it. A file that matches none is unknown, and an
 # unknown file fails the verification of an erasure.
@@ -31,6 +32,7 @@ REGISTRY: tuple[tuple[str, str], ...] = (
     (f"{INDEX}/*.tmp", "files.erase_indexes"),
     (f"{INDEX}/verified.json", "digests of model files, no content"),
     (f"{KEYS}/*", "keys and access tokens, no content"),
+    (RESERVE, "zeros: room for an erasure on a full disk"),
 )
 
 
@@ -55,7 +57,12 @@ def role(home: Path, place: Path) -> FileRole:
     """Return what a file of the folder is for, so that a receipt need not name it."""
     inside = place.relative_to(home)
     folders: dict[str, FileRole] = {INDEX: "index", KEYS: "key"}
-    names: dict[str, FileRole] = {DATABASE: "database", BEHAVIOR: "behavior", LEDGER: "ledger"}
+    names: dict[str, FileRole] = {
+        DATABASE: "database",
+        BEHAVIOR: "behavior",
+        LEDGER: "ledger",
+        RESERVE: "reserve",
+    }
     if len(inside.parts) > 1:
         return folders.get(inside.parts[0], "unknown")
     if inside.name.endswith(("-wal", "-shm", "-journal")):

@@ -11,13 +11,17 @@ from memory.db import Connection, engine_version
 from memory.erasures import Erasure
 from memory.errors import InvalidReceiptError
 from memory.types import (
+    COPY_KINDS,
     COUNTS,
     FILE_ROLES,
     GROUNDS,
+    IDENTITY_CHECKS,
     LIMITS,
     PROBE_RESULTS,
     PROBES,
     RECEIPT_STATES,
+    RECIPIENT_KINDS,
+    REQUESTERS,
     WHYS,
     Probe,
     Receipt,
@@ -36,13 +40,14 @@ ERASED = (
 # No form lets words through: dates, hexadecimal digits, ULIDs and version numbers only.
 ID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+NO_DAY = re.compile(r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2})?")  # or none
 HASH = re.compile(r"[0-9a-f]{64}")
 SIGNATURE = re.compile(r"[0-9a-f]{128}")
 VERSION = re.compile(
     r"[0-9]{1,6}(?:\.[0-9]{1,6}){0,3}(?:(?:a|b|rc)[0-9]{1,3})?"
     r"(?:\.post[0-9]{1,3})?(?:\.dev[0-9]{1,3})?(?:\+source)?"
 )
-FORMS = (ID, DAY, HASH, SIGNATURE, VERSION)
+FORMS = (ID, DAY, NO_DAY, HASH, SIGNATURE, VERSION)
 LARGEST = 2**53 - 1  # what every JSON reader keeps exactly
 
 
@@ -66,6 +71,15 @@ PROBE: dict[str, Shape] = {
     "where": [frozenset(FILE_ROLES)],
     "why": frozenset(WHYS),
 }
+ANSWERED: dict[str, Shape] = {
+    "id": ID,
+    "received": DAY,
+    "verified": NO_DAY,
+    "due": DAY,
+    "extended": int,
+    "requester": frozenset(REQUESTERS),
+    "identity": frozenset(IDENTITY_CHECKS),
+}
 RECEIPT: dict[str, Shape] = {
     "format": int,
     "store": ID,
@@ -78,6 +92,12 @@ RECEIPT: dict[str, Shape] = {
     "probes": [PROBE],
     "not_claimed": [frozenset({*PROBES, *LIMITS})],
     "ground": frozenset(GROUNDS),
+    "request": [ANSWERED],
+    "held": int,
+    "copies": Tally(frozenset(COPY_KINDS)),
+    "copies_until": NO_DAY,
+    "recipients": Tally(frozenset(RECIPIENT_KINDS)),
+    "keys_destroyed": [ID],
     "blocked_by": [int],
     "version": VERSION,
     "engine": VERSION,

@@ -9,6 +9,7 @@ from memory import recall as recalling
 from memory import remember as remembering
 from memory.db import snapshot
 from memory.errors import NotFoundError
+from memory.rights import Rights
 from memory.scope import Scope
 from memory.tombstones import Guard
 from memory.types import (
@@ -22,11 +23,10 @@ from memory.types import (
     Selector,
     SourceClass,
 )
-from memory.upkeep import Upkeep
 from memory.vector_index import VectorIndex
 
 
-class Store(Upkeep):
+class Store(Rights):
     """A memory in one folder: remember, recall, forget.
 
     Safe to use from several threads, and from several processes at once. Every verb is one

@@ -142,23 +142,34 @@ ProbeResult = Literal["pass", "fail", "pending", "not_claimed"]
 PROBE_RESULTS: tuple[ProbeResult, ...] = get_args(ProbeResult)
 
 ProbeName = Literal[
-    "rows", "text_index", "bytes", "vectors", "slack", "files", "log", "copies", "medium"
+    "rows",
+    "text_index",
+    "bytes",
+    "vectors",
+    "entities",
+    "slack",
+    "files",
+    "log",
+    "copies",
+    "medium",
 ]
 PROBES: tuple[ProbeName, ...] = get_args(ProbeName)
 
 # What a probe counts: the only words a receipt has for what was looked at and what was found.
 Count = Literal[
-    "left", "orphaned", "terms", "windows", "vectors", "pages", "files", "bytes", "copies",
-    "unknown", "found",
+    "left", "orphaned", "terms", "windows", "vectors", "near", "names", "pages", "files", "bytes",
+    "copies", "unknown", "found",
 ]  # fmt: skip
 COUNTS: tuple[Count, ...] = get_args(Count)
 
 # What a file of the store's folder is for; a receipt names no file.
-FileRole = Literal["database", "behavior", "log", "ledger", "index", "key", "unknown"]
+FileRole = Literal["database", "behavior", "log", "ledger", "index", "key", "reserve", "unknown"]
 FILE_ROLES: tuple[FileRole, ...] = get_args(FileRole)
 
 # Why a probe has no answer of its own, with the same in words for a person.
-Why = Literal["", "hidden", "blocked", "interrupted", "outside", "unreachable"]
+Why = Literal[
+    "", "hidden", "blocked", "interrupted", "outside", "unreachable", "destroyed", "rotating"
+]
 WHYS: Mapping[Why, str] = {
     "": "",
     "hidden": "hidden at once everywhere",
@@ -166,6 +177,8 @@ WHYS: Mapping[Why, str] = {
     "interrupted": "the content was not known after an interruption",
     "outside": "may hold it; 'mem stats' lists them",
     "unreachable": "blocks the file system or the drive freed earlier cannot be reached",
+    "destroyed": "every block was written encrypted, and that key is destroyed",
+    "rotating": "encrypted; that key is destroyed when no other program holds the store",
 }
 
 
@@ -191,12 +204,37 @@ class Probe:
 Ground = Literal["", "a", "b", "c", "d", "e", "f"]
 GROUNDS: tuple[Ground, ...] = get_args(Ground)
 
+# Who asked, and how it was checked that they may: kinds only, never a name or a document.
+Requester = Literal["", "subject", "guardian", "representative", "controller", "authority"]
+REQUESTERS: tuple[Requester, ...] = get_args(Requester)
+IdentityCheck = Literal["", "none", "account", "contact", "document"]
+IDENTITY_CHECKS: tuple[IdentityCheck, ...] = get_args(IdentityCheck)
+
+# Where else content of a store can be: files it made or reads, and those it was disclosed to.
+CopyKind = Literal["export", "backup", "shredded", "watched"]
+COPY_KINDS: tuple[CopyKind, ...] = get_args(CopyKind)
+RecipientKind = Literal["agent", "model", "export", "backup", "remote"]
+RECIPIENT_KINDS: tuple[RecipientKind, ...] = get_args(RecipientKind)
+
 ReceiptState = Literal["verified", "failed", "pending"]
 RECEIPT_STATES: tuple[ReceiptState, ...] = get_args(ReceiptState)
 
 # What no erasure of a store reaches, whatever its probes found.
 Limit = Literal["read_before", "models", "untracked_copies"]
 LIMITS: tuple[Limit, ...] = get_args(Limit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """The request that an erasure answers, in days and fixed words (Articles 12 and 17 GDPR)."""
+
+    id: str  # of the request
+    received: str  # day
+    verified: str  # day on which the requester's identity was settled; "" if it was not in doubt
+    due: str  # day by which an answer is owed
+    extended: int  # months by which that day was put off
+    requester: Requester
+    identity: IdentityCheck
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +252,14 @@ class Receipt:
     probes: tuple[Probe, ...]
     not_claimed: tuple[ProbeName | Limit, ...]  # what this receipt says nothing about
     ground: Ground = ""  # letter of Article 17(1), where one was recorded
+    request: tuple[Answered, ...] = ()  # the request it answers, if one was recorded
+    held: int = 0  # memories that were asked for and stay, restricted by a legal hold
+    copies: Mapping[CopyKind, int] = field(default_factory=dict)  # that may hold it, outside
+    copies_until: str = ""  # day on which the last backup that may hold it expires
+    recipients: Mapping[RecipientKind, int] = field(
+        default_factory=dict
+    )  # who was given some of it
+    keys_destroyed: tuple[str, ...] = ()  # ids of encryption keys
     blocked_by: tuple[int, ...] = ()  # processes that hold the file when state is "pending"
     version: str = ""  # of Letheon
     engine: str = ""  # of SQLite

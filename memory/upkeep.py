@@ -3,12 +3,11 @@
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from memory import (
     behavior,
     erasures,
-    export,
     files,
     importing,
     ledger,
@@ -23,7 +22,6 @@ from memory import (
 from memory import check as checking
 from memory.db import identity, snapshot, transaction
 from memory.errors import UsageError
-from memory.scope import Scope
 from memory.session import Session
 from memory.types import OUTCOMES, Finding, LedgerReport, Outcome, Stats
 
@@ -87,21 +85,6 @@ class Upkeep(Session):
         """Return up to `count` texts spread over the store, the same for the same content."""
         with self._guard() as con:
             return records.sample(con, count)
-
-    def export(self, scope: str = "") -> Iterator[dict[str, Any]]:
-        """Yield every memory inside a scope as a plain dict, oldest first."""
-        lines = export.export(self._con, Scope.parse(scope))
-        while True:
-            with self._guard():
-                line = next(lines, None)
-            if line is None:
-                return
-            yield line
-
-    def register_copy(self, place: Path, role: Literal["export", "backup"]) -> None:
-        """Remember that a copy was written outside the store, so that a receipt can say so."""
-        with self._writing() as con:
-            files.register(con, place.resolve(), role, self._clock())
 
     def feedback(self, memory_id: str, outcome: Outcome, *, root: str = "") -> None:
         """Record what became of a recalled memory: an id, an outcome, a time, nothing else.

@@ -35,6 +35,22 @@ EXAMPLE: dict[str, Any] = {
     ],
     "not_claimed": ["medium", "models"],
     "ground": "b",
+    "request": [
+        {
+            "id": "01KJP1SY00F1GAJ0Y3T5N0XV7B",
+            "received": "2026-03-01",
+            "verified": "",
+            "due": "2026-04-01",
+            "extended": 0,
+            "requester": "subject",
+            "identity": "account",
+        }
+    ],
+    "held": 1,
+    "copies": {"export": 1, "backup": 2},
+    "copies_until": "2026-06-01",
+    "recipients": {"agent": 1},
+    "keys_destroyed": ["01KJP1SY00KEYKEYKEYKEYKEY0"],
     "blocked_by": [4711],
     "version": "0.1.0",
     "engine": "3.51.1",
