@@ -117,10 +117,17 @@ def _refuse_link(path: Path) -> None:
 
 
 def _create_private(path: Path) -> None:
+    from memory.files import sync_folder  # noqa: PLC0415 - stands on this module
+
     # The mode of the database file is inherited by its WAL and shared-memory files.
     try:
+        fresh = [folder for folder in path.parents if not folder.exists()]
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         close(os_open(path, O_CREAT | O_EXCL | O_RDWR, 0o600))
+        # What is acknowledged must not lie in a folder that a power cut removes again. SQLite
+        # syncs the folder of the file itself, with the first commit.
+        for folder in fresh:
+            sync_folder(folder.parent)
     except FileExistsError:
         return  # another process was first; both open the same file
     except OSError as exc:

@@ -1,10 +1,13 @@
 """Owner of `erasure` and `erasure_target`: intents that outlive a crash; ids, never text."""
 
+import contextlib
+import hashlib
 import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from memory.db import Connection
 
@@ -28,7 +31,7 @@ def put(
     con.execute(
         "INSERT INTO erasure (id, state, day, memories, erased, pid, tombstone)"
         " VALUES (?, 'intent', ?, ?, '{}', ?, ?)",
-        (ident, day, len(ids), os.getpid(), tombstone),
+        (ident, day, len(ids), _worker(os.getpid()), tombstone),
     )
     con.executemany(
         "INSERT INTO erasure_target (erasure_id, memory_id) VALUES (?, ?)",
@@ -81,12 +84,42 @@ def targets(con: Connection, ident: str) -> list[str]:
 def unfinished(con: Connection) -> list[str]:
     """Return the ids of erasures, oldest first, that nobody is working on any more."""
     rows = con.execute("SELECT id, pid FROM erasure WHERE state <> 'done' ORDER BY id")
-    return [ident for ident, pid in rows if pid == os.getpid() or not _alive(pid)]
+    own = _worker(os.getpid())
+    return [ident for ident, worker in rows if worker == own or not _alive(worker)]
 
 
-def _alive(pid: int) -> bool:
+_PID_BITS = 22  # of the largest process id of Linux
+
+
+def _worker(pid: int) -> int:
+    """Return a number for a process that no later process with the same id has.
+
+    After a restart of the machine, and in another container, the id of a worker that died is
+    soon another program's; its erasures would wait for that program to end.
+    """
+    told = b""
+    with contextlib.suppress(OSError):  # only Linux says when a process began
+        boot = Path("/proc/sys/kernel/random/boot_id").read_bytes()
+        if fields := _status(pid):
+            told = hashlib.sha256(boot + fields[19]).digest()[:5]
+    return int.from_bytes(told, "big") << _PID_BITS | pid % (1 << _PID_BITS)
+
+
+def _status(pid: int) -> list[bytes]:
+    """Return what Linux says of a process: its state first, its start as the twentieth field."""
+    try:
+        # The name stands before, in brackets, and may hold anything.
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return []
+
+
+def _alive(worker: int) -> bool:
     if sys.platform == "win32":  # signal 0 would end the process there
         return False  # the steps are idempotent: two workers repeat, they do not harm
+    pid = worker % (1 << _PID_BITS)
+    if fields := _status(pid):  # a process that ended stays a zombie until its parent asks
+        return fields[0] not in (b"Z", b"X") and _worker(pid) == worker
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

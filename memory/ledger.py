@@ -169,9 +169,16 @@ def words(home: Path) -> Iterator[str]:
 def lines(home: Path) -> tuple[list[bytes], bytes]:
     """Return the complete lines of the ledger, and what a crash left of one more."""
     try:
-        *complete, torn = (home / LEDGER).read_bytes().split(b"\n")
+        return _split((home / LEDGER).read_bytes())
     except FileNotFoundError:
         return [], b""
+
+
+def _split(raw: bytes) -> tuple[list[bytes], bytes]:
+    *complete, torn = raw.split(b"\n")
+    # A power cut may leave the end of a line and a hole before it; no entry holds a zero byte.
+    if not torn and complete and b"\0" in complete[-1]:
+        torn = complete.pop() + b"\n"
     return complete, torn
 
 
@@ -291,7 +298,7 @@ def _caught_up(con: Connection, home: Path) -> Known:
             return replace(told, size=size + _ended(held, size))
         held.seek(told.size)
         tail = held.read()
-        *complete, torn = tail.split(b"\n")
+        complete, torn = _split(tail)
         if torn:  # an append that a crash interrupted: never a whole entry
             held.truncate(size - len(torn))
             held.flush()

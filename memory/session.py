@@ -155,9 +155,19 @@ class Session:
             yield self._con
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        with self._guard() as con, transaction(con, self._wait):
-            yield con
+    def _writing(self, *, durable: bool = True) -> Iterator[Connection]:
+        with self._guard() as con:
+            if durable:
+                with transaction(con, self._wait):
+                    yield con
+                return
+            # Under the lock: another thread's write must not go without its sync.
+            con.execute("PRAGMA synchronous=NORMAL")
+            try:
+                with transaction(con, self._wait):
+                    yield con
+            finally:
+                con.execute("PRAGMA synchronous=FULL")
 
     def _behavior(self) -> Connection:
         if self._signals is None:
@@ -191,9 +201,10 @@ class Session:
         after: Callable[[Connection], None] = lambda _: None,
         *,
         erased: Literal["refuse", "skip", "allow"] = "refuse",
+        durable: bool = True,
     ) -> tuple[Remembered, ...]:
         model, encoded = self._encode([one.draft for one in batch])
-        with self._writing() as con:
+        with self._writing(durable=durable) as con:
             # Looked up before the first write: a rolled-back text would still lie in the WAL.
             guard = Guard.of(con, self.home)
             out = () if erased == "allow" else remembering.refused(con, batch, guard)

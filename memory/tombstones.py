@@ -140,6 +140,8 @@ def load(home: Path) -> bytes | None:
         return None
     except (OSError, UnicodeDecodeError):
         text = ""
+    if text and not text.strip("\0"):
+        return None  # destroyed, and a crash came before it was removed
     if not re.fullmatch(r"[0-9a-f]{64}\n", text):
         raise StoreError(
             f"'{place}' is not a key of the guard, or cannot be read",

@@ -59,26 +59,24 @@ class Upkeep(Session):
         with self._guard() as con:
             start = importing.point(con, source)
         tally = importing.Tally(reader=name, resumed_at=start)
-        with self._relaxed():
+        with self._synced_after():
             for batch in importing.batches(importing.items(place, name, start)):
                 ready = importing.prepared(batch, scope, keep_secrets=keep_secrets)
                 mark = importing.marker(source, batch)
-                tally.add(self._write(ready, mark, erased="skip"), len(ready))
+                written = self._write(ready, mark, erased="skip", durable=False)
+                tally.add(written, len(ready))
                 progress(len(batch))
         with self._writing() as con:
             importing.done(con, source)
         return tally.imported()
 
     @contextlib.contextmanager
-    def _relaxed(self) -> Iterator[None]:
+    def _synced_after(self) -> Iterator[None]:
         # Imports can be repeated: their batches skip the sync, one full checkpoint ends them.
-        with self._guard() as con:
-            con.execute("PRAGMA synchronous=NORMAL")
         try:
             yield
         finally:
             with self._guard() as con:
-                con.execute("PRAGMA synchronous=FULL")
                 con.execute("PRAGMA wal_checkpoint(FULL)").fetchall()
 
     def sample(self, count: int) -> tuple[str, ...]:

@@ -324,6 +324,32 @@ def test_the_doctor_removes_a_partial_last_line(store: Store, place: Path) -> No
     assert not any("ledger" in said for said in store.repair())
 
 
+def test_a_last_line_with_a_hole_in_it_is_an_incomplete_one(store: Store, place: Path) -> None:
+    forget_one(store, "a")
+    whole = place.read_bytes()
+    # What a power cut leaves whose last sector arrived and an earlier one did not.
+    place.write_bytes(whole + whole[:512] + bytes(512) + whole[1024:])
+
+    before = store.verify_receipts()
+    assert (before.ok, before.entries, before.torn) == (True, 1, len(whole))
+    assert len(store.receipts()) == 1
+    forget_one(store, "b")
+
+    after = store.verify_receipts()
+    assert (after.ok, after.entries, after.torn, after.cut) == (True, 2, 0, 1)
+
+
+def test_a_hole_in_a_counted_line_is_never_cut_away(store: Store, place: Path) -> None:
+    forget_one(store, "a")
+    whole = place.read_bytes()
+    place.write_bytes(whole[:512] + bytes(512) + whole[1024:])
+
+    forget_one(store, "b")
+
+    assert place.read_bytes().startswith(whole[:512] + bytes(512))
+    assert not store.verify_receipts().ok
+
+
 def test_a_whole_line_is_never_removed_even_without_its_newline(store: Store, place: Path) -> None:
     forget_one(store, "a")
     whole = place.read_bytes()

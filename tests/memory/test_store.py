@@ -10,7 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from memory import AsyncStore, Change, Draft, MemError, NotFoundError, Selector, Store, UsageError
+from memory import (
+    AsyncStore,
+    Change,
+    Draft,
+    MemError,
+    NotFoundError,
+    Selector,
+    Store,
+    UsageError,
+    remember,
+)
 from memory.db import PRAGMAS, connect, driver, migrations, statements
 from memory.errors import (
     CorruptStoreError,
@@ -448,6 +458,28 @@ def test_an_interrupted_import_goes_on_where_it_was(
         assert store.stats().memories == 700
         again = store.import_from(file)
         assert (again.created, again.known, again.resumed_at) == (0, 700, 0)
+
+
+def test_only_the_batches_of_an_import_go_without_their_own_sync(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "in.jsonl"
+    file.write_text("".join(json.dumps({"text": f"note {i}"}) + "\n" for i in range(300)))
+    levels = []
+
+    def level() -> int:
+        return int(store._con.execute("PRAGMA synchronous").fetchone()[0])
+
+    put = remember.remember
+    monkeypatch.setattr(
+        "memory.remember.remember", lambda *a, **k: (levels.append(level()), put(*a, **k))[1]
+    )
+
+    # Between two batches other threads write, and are told that it is on disk.
+    store.import_from(file, progress=lambda _: levels.append(level()))
+
+    assert levels == [1, 2, 1, 2]
+    assert level() == 2
 
 
 def test_reembedding_can_be_interrupted_and_leaves_no_old_vectors(home: Path) -> None:

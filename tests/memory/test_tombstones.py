@@ -364,6 +364,17 @@ def test_without_the_key_the_tombstones_are_noise_and_go_with_the_next_erasure(
     assert guard(store).refuses(SHORT)
 
 
+def test_a_key_that_was_destroyed_but_not_yet_removed_is_gone(store: Store) -> None:
+    erase(store, SAID)
+    place = store.home / "keys" / tombstones.KEY
+    place.write_bytes(bytes(place.stat().st_size))  # killed in the middle of a rotation
+
+    assert store.remember(SAID).created
+    erase(store, SHORT)
+
+    assert guard(store).refuses(SHORT)
+
+
 def test_a_damaged_key_is_named_and_rotation_mends_it(store: Store) -> None:
     erase(store, SAID)
     place = store.home / "keys" / tombstones.KEY
