@@ -36,6 +36,11 @@ def write(text: str = "") -> None:
     sys.stdout.write(clean(text) + "\n")
 
 
+def raw(text: str) -> None:
+    """Write text on standard output as it is: data for programs."""
+    sys.stdout.write(text)
+
+
 def say(text: str) -> None:
     """Tell the person something on standard error."""
     sys.stderr.write(clean(text) + "\n")

@@ -272,6 +272,16 @@ class People(Safekeeping):
             self._seal(WAIT)
         return after
 
+    def require_rectification(self, ident: str) -> None:
+        """Return if this is an open request of rectification.
+
+        Raises:
+            NotFoundError: There is no such request.
+            UsageError: It is answered, or of another kind.
+        """
+        with self._guard() as con, snapshot(con):
+            asked.require_kind(asked.opened(con, ident, self._today()), "rectification")
+
     def count_correction(self, ident: str) -> None:
         """Record that a memory was corrected for a request of rectification.
 

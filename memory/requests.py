@@ -4,10 +4,9 @@ Kept are days and fixed words. While a request is open it points at the person; 
 a keyed reference is left, which says nothing to whoever lacks its key.
 """
 
-import calendar
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Literal, get_args
 
 from memory.db import Connection, Row
@@ -40,7 +39,7 @@ GROUND_SAYS: Mapping[Ground, str] = {
 
 # Article 12(3): why an answer may take up to two months more.
 Delay = Literal["complexity", "number"]
-DELAYS: Mapping[Delay, str] = {
+DELAYS: Mapping[str, str] = {
     "complexity": "the request is complex",
     "number": "there are many requests",
 }
@@ -50,7 +49,7 @@ Refusal = Literal[
     "17-3-a", "17-3-b", "17-3-c", "17-3-d", "17-3-e",
     "12-5-unfounded", "12-5-excessive", "12-2-unidentified", "18-1-not-met", "21-1-grounds",
 ]  # fmt: skip
-REFUSALS: Mapping[Refusal, str] = {
+REFUSALS: Mapping[str, str] = {
     "17-3-a": "freedom of expression and information, Article 17(3)(a)",
     "17-3-b": "a legal obligation or a public task, Article 17(3)(b)",
     "17-3-c": "public health, Article 17(3)(c)",
@@ -107,7 +106,8 @@ class Opening:
 def later(day: date, months: int) -> date:
     """Return the same day so many months later, or the last of that month if it has none."""
     year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
-    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
+    following = date(year + (month + 1) // 12, (month + 1) % 12 + 1, 1)
+    return date(year, month + 1, min(day.day, (following - timedelta(days=1)).day))
 
 
 def put(con: Connection, ident: str, opening: Opening) -> None:

@@ -326,5 +326,7 @@ class Stats:
     erasures: int = 0
     pending_erasures: int = 0
     feedback: int = 0
+    open_requests: int = 0
+    overdue_requests: int = 0
     copies: tuple[str, ...] = ()  # exports and backups written outside the store
     bytes: int = 0  # all files of the store folder
