@@ -147,7 +147,7 @@ def export_(
     with opened(store) as memories:
         given = memories.export_subject(name, article)
         body = dumps(given, indent=2) + "\n"
-        others = sum(1 for one in given["memories"] if one["evidence"] == "mentions")
+        others = sum(1 for why in given["evidence"].values() if why == "mentions")
         if file == "-":
             output.raw(body)
         else:

@@ -63,7 +63,7 @@ def begin(
                 f"request {found.id!r} has ground {found.ground!r}, not {answering.ground!r}"
             )
         if found.reference and planned.subject:
-            _require_same(home, found, planned, people)
+            _require_same(home, found, planned, [one for one in people if one.id in planned.people])
         requests.begin_erasure(con, found.id, erasure, answering.ground or found.ground)
     elif answering.ground:
         ident = midnight_id(now)

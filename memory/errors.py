@@ -53,16 +53,15 @@ class ErasedContentError(UsageError):
 
 
 class AmbiguousNameError(UsageError):
-    """Several people go by a name; `names` are theirs."""
+    """Several people go by a name; `ids` are their whole names, which somebody wrote."""
 
     def __init__(self, name: str, names: Sequence[str]) -> None:
-        """Say who they are, and how to tell them apart."""
-        said = ", ".join(repr(one) for one in names[:8])
+        """Say how many they are; their names are for the face to show as data."""
         super().__init__(
-            f"{name!r} is the name of {len(names)} people: {said}",
+            f"{name!r} is the name of {len(names)} people",
             hint="give the whole name; if they are one person, 'mem subject alias' says so",
+            ids=tuple(names),
         )
-        self.names = tuple(names)
 
 
 class NotFoundError(MemError, LookupError):

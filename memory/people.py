@@ -260,7 +260,7 @@ class People(Safekeeping):
         with self._writing() as con:
             found = asked.opened(con, ident, self._today())
             if reason is not None:
-                asked.check_refusal(found, reason)
+                asked.check_refusal(found.kind, reason)
             person = asked.subject_of(con, ident)
             asked.answer(con, ident, state, self._today(), reason or "")
             kept_for_it = person is not None and not _existing(con, person).declared

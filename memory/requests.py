@@ -240,7 +240,7 @@ def extend(con: Connection, ident: str, months: int, reason: Delay, today: date)
     )
 
 
-def check_refusal(found: Request, reason: Refusal) -> None:
+def check_refusal(kind: RequestKind, reason: str) -> None:
     """Return if a request of this kind can be refused for this reason.
 
     Raises:
@@ -248,9 +248,9 @@ def check_refusal(found: Request, reason: Refusal) -> None:
     """
     only = {"18-1-not-met": "restriction", "21-1-grounds": "objection"}
     only |= dict.fromkeys(_ERASURE_ONLY, "erasure")
-    if only.get(reason, found.kind) != found.kind:
+    if only.get(reason, kind) != kind:
         raise UsageError(
-            f"reason {reason!r} is for a request of {only[reason]}, this one is of {found.kind}"
+            f"reason {reason!r} is for a request of {only[reason]}, this one is of {kind}"
         )
 
 

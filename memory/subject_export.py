@@ -76,5 +76,6 @@ def document(dossier: Dossier, store: str, article: Article) -> dict[str, Any]:
         "automated_decisions": DECISIONS,
         "rights": [{"article": number, "right": says} for number, says in RIGHTS],
         "not_included": {why: n for why, n in dossier.counts.items() if n and why not in wanted},
-        "memories": [{**plain(one.memory), "evidence": one.why} for one in given],
+        "evidence": {one.memory.id: one.why for one in given},
+        "memories": [plain(one.memory) for one in given],  # each a line of 'mem export'
     }
