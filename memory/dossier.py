@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from memory import records, subjects
 from memory.db import Connection
 from memory.errors import AmbiguousNameError
-from memory.naming import Wanted, first, heads, kind_of, words
+from memory.naming import Wanted, first, heads, kind_of, spellings, words
 from memory.subjects import Name, Subject
 from memory.types import EVIDENCE, Evidence
 
@@ -186,10 +186,10 @@ def _identity(marks: _Marks, name: str) -> str:
     """Tell whose name this is: "own", "shared" with others, or "" for somebody else's."""
     if not name:
         return ""
-    key = words(name)
-    if key in marks.own or {name.casefold(), f"@{name.casefold()}"} & marks.sure.exact:
+    key = spellings(name)
+    if key & marks.own or {name.casefold(), f"@{name.casefold()}"} & marks.sure.exact:
         return "own"
-    return "shared" if key in marks.shared.phrases else ""
+    return "shared" if key & marks.shared.phrases else ""
 
 
 def _uris(con: Connection, marks: _Marks) -> dict[int, str]:

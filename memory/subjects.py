@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from memory.db import Connection
 from memory.errors import UsageError
-from memory.naming import NameKind, words
+from memory.naming import NameKind, spellings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,9 +28,9 @@ class Subject:
 
     @property
     def phrases(self) -> frozenset[str]:
-        """Name and aliases as `naming.words` returns them."""
+        """Name and aliases as `naming.spellings` returns them."""
         plain = [self.name, *(one.value for one in self.names if one.kind == "alias")]
-        return frozenset(words(one) for one in plain if "@" not in one) - {""}
+        return frozenset().union(*(spellings(one) for one in plain if "@" not in one))
 
     @property
     def exact(self) -> frozenset[str]:
@@ -104,8 +104,8 @@ def named(con: Connection, text: str) -> list[Subject]:
     """Return the people one of whose names is exactly this, whatever its spelling."""
     if "@" in text:
         return [one for one in all_(con) if text.casefold() in one.exact]
-    key = words(text)
-    return [one for one in all_(con) if key in one.phrases]
+    key = spellings(text)
+    return [one for one in all_(con) if key & one.phrases]
 
 
 def require_new(con: Connection, name: str) -> None:

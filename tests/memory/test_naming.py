@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memory import UsageError
-from memory.naming import _PLAINLY, Wanted, accepted, first, heads, kind_of, words
-from memory.skeleton import skeleton
+from memory.naming import Wanted, accepted, first, heads, kind_of, spellings, words
+from memory.skeleton import readings
 
 MIREILLE = Wanted(
     phrases=frozenset({"mireille dubois", "mireille"}),
@@ -63,9 +63,27 @@ def test_a_part_of_a_word_or_of_an_address_is_no_name(text: str) -> None:
     assert not MIREILLE.within(text)
 
 
-@given(st.text(alphabet=st.sampled_from([chr(code) for code in _PLAINLY] + list("ab c,.X9"))))
-def test_the_plain_form_of_a_text_has_the_same_skeleton(text: str) -> None:
-    assert skeleton(text.translate(_PLAINLY)) == skeleton(text)
+SCRIPTS = (
+    "abeoABEO\u00e9\u00df\u0110\u03b7\u0397\u03c3\u03a3\u0430\u0412\u0456\u304b\u304c\u3099"
+    "\uac00\u0e01\u0e34\u0301\u200b\u00ad\uff21\U0001d400_-. 3\u0663"
+)
+
+
+@given(st.text(SCRIPTS, max_size=12), st.text(SCRIPTS, max_size=8), st.text(SCRIPTS, max_size=12))
+def test_the_cheap_look_never_misses_what_the_thorough_one_finds(
+    before: str, name: str, after: str
+) -> None:
+    wanted = Wanted(phrases=spellings(name))
+    text = f"{before} {name} {after}"
+
+    if any(wanted._spoken(one, wanted.phrases) for one in readings(text)):
+        assert wanted.within(text)
+
+
+@pytest.mark.parametrize("text", ["ηλίας", "Ηλίας", "ΗΛΙΑΣ", "der Ηλιας!"])
+@pytest.mark.parametrize("name", ["ηλίας", "Ηλίας", "ΗΛΙΑΣ"])
+def test_capitals_of_other_scripts_are_found_in_either_case(name: str, text: str) -> None:
+    assert Wanted(phrases=spellings(name)).within(text)
 
 
 NAME = st.text(alphabet="abcdefgh", min_size=3, max_size=8)
