@@ -1,4 +1,4 @@
-"""`mem edit`: a correction by options, or in an editor."""
+"""`mem correct`, also called `mem edit`: a correction by options, or in an editor."""
 
 import os
 import shlex
@@ -30,13 +30,17 @@ def run(  # noqa: PLR0913 - one parameter per option
     valid_to: Annotated[
         str | None, Option("--valid-to", "It no longer holds from then on.", "TIME")
     ] = None,
+    request: Annotated[
+        str, Option("--request", "The open request of rectification it is for.", "ID")
+    ] = "",
     store: Home = None,
     as_json: Json = False,
 ) -> None:
     """Correct a memory in place.
 
     Without any option the text opens in $VISUAL or $EDITOR. The old wording is erased from the
-    store like a forgotten memory.
+    store like a forgotten memory. A request counts what was corrected for it, and is closed with
+    'mem request close'.
     """
     change = Change(
         text=sys.stdin.read() if text == "-" else text,
@@ -47,6 +51,8 @@ def run(  # noqa: PLR0913 - one parameter per option
         **times(at=at, valid_from=valid_from, valid_to=valid_to),
     )
     with opened(store) as memories:
+        if request:
+            memories.require_rectification(request)
         after = memories.get(memory)
         if change == Change():
             change = _by_hand(after.text)
@@ -54,6 +60,8 @@ def run(  # noqa: PLR0913 - one parameter per option
             output.say("nothing was changed")
         else:
             after = memories.edit(memory, change)
+            if request:
+                memories.count_correction(request)
     if as_json:
         output.emit(after)
     else:

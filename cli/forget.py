@@ -2,14 +2,15 @@
 
 import sys
 import time
-from typing import Annotated
+from typing import Annotated, Literal
 
-from cli import output
+from cli import output, person
 from cli.declare import Argument, Home, Json, Option
 from cli.opening import opened
+from cli.person import excerpts
 from cli.receipt import draw
 from memory.errors import MemError, NotFoundError, StoreError, UsageError
-from memory.types import ForgetPlan, PlannedMemory, Receipt, Selector
+from memory.types import ForgetPlan, Receipt, Selector
 from memory.wire import plain
 
 SHOWN = 20
@@ -29,6 +30,19 @@ def run(  # noqa: PLR0913 - one parameter per option
             "Those nothing else attests: a uri, the start of one and *, class:CLASS or root:NAME.",
         ),
     ] = "",
+    subject: Annotated[
+        str, Option("--subject", "What a person said and what is about them.", "NAME")
+    ] = "",
+    with_mentions: Annotated[
+        bool, Option("--with-mentions", "And what others said that names the person.")
+    ] = False,
+    request: Annotated[
+        str, Option("--request", "The open request that this answers; see 'mem request'.", "ID")
+    ] = "",
+    ground: Annotated[
+        Literal["a", "b", "c", "d", "e", "f"] | None,
+        Option("--ground", "Letter of Article 17(1); alone it records a request, too.", "LETTER"),
+    ] = None,
     dry_run: Annotated[bool, Option("--dry-run", "Show the plan and stop.")] = False,
     yes: Annotated[bool, Option("--yes -y", "Do not ask.")] = False,
     wait: Annotated[
@@ -47,27 +61,47 @@ def run(  # noqa: PLR0913 - one parameter per option
     number of memories. Ends with 3 when the bytes cannot go yet because another program holds the
     file, with 4 when the verification found something. Keyed fingerprints of the erased texts stay,
     by which they are refused when they come again; see 'mem guard'.
+
+    With --subject what others said of the person stays unless --with-mentions, and what only has a
+    name that other people bear, too, stays unless you give its id; see docs/subjects.md.
     """
     if as_json and not (yes or dry_run):
         raise UsageError(
             "with --json nobody is asked", hint="look at the plan with --dry-run, then add --yes"
         )
-    chosen = Selector(ids=tuple(ids or ()), query=query, scope=scope, source=source)
+    chosen = Selector(
+        ids=tuple(ids or ()),
+        query=query,
+        scope=scope,
+        source=source,
+        subject=subject,
+        with_mentions=with_mentions,
+    )
     with opened(store) as memories:
+        asked = memories.request(request) if request else None
         plan = memories.plan_forget(chosen)
         if not as_json:
             show(plan)
+            if asked:
+                person.show_request(asked)
         if dry_run:
             if as_json:
                 output.emit({"plan": plan, "receipt": None})
             return 0
-        if not plan.ids and not plan.provenances:
+        if not plan.ids and not plan.provenances and not plan.people:
             raise NotFoundError("nothing matches, nothing was erased")
         if not yes:
             confirm(plan)
         began = time.perf_counter()
         with output.steps("forgetting") as say:
-            receipt = memories.forget(plan, wait=wait, tombstone=not no_tombstone, say=say)
+            receipt = memories.forget(
+                plan,
+                wait=wait,
+                tombstone=not no_tombstone,
+                request=request,
+                ground=ground or "",
+                say=say,
+            )
         _done(plan, receipt, time.perf_counter() - began, as_json=as_json)
         return outcome(receipt)
 
@@ -78,6 +112,8 @@ def _done(plan: ForgetPlan, receipt: Receipt, took: float, *, as_json: bool) -> 
     else:
         output.write()
         draw(plain(receipt), took=took)
+        if plan.subject:
+            person.aftermath(plan, receipt)
 
 
 def outcome(receipt: Receipt) -> int:
@@ -88,12 +124,10 @@ def outcome(receipt: Receipt) -> int:
 
 def show(plan: ForgetPlan, *, limit: int = SHOWN) -> None:
     """Draw what would go and what would stay, at most `limit` memories of each."""
-    output.show(
-        ("Plan: ", "bold"),
-        (output.many(len(plan.ids), "memory"), "bold red"),
-        f" to be erased, chosen by {', '.join(plan.selected_by)}",
-    )
-    _excerpts(plan.memories, limit)
+    if plan.subject:
+        person.show(plan)
+    else:
+        _show(plan, limit)
     if counts := output.tally(plan.counts):
         output.show(("rows that go: ", "dim"), counts)
     if plan.kept:
@@ -106,15 +140,16 @@ def show(plan: ForgetPlan, *, limit: int = SHOWN) -> None:
                 else " stay: another source attests them too; they lose this provenance"
             ),
         )
-        _excerpts(plan.kept, limit)
+        excerpts(plan.kept, limit)
 
 
-def _excerpts(found: tuple[PlannedMemory, ...], limit: int) -> None:
-    if not found:
-        return
-    output.by_scope((one.scope, one.id, output.line(one.excerpt)) for one in found[:limit])
-    if len(found) > limit:
-        output.show((f"and {len(found) - limit:,} more; --json lists them", "dim"))
+def _show(plan: ForgetPlan, limit: int) -> None:
+    output.show(
+        ("Plan: ", "bold"),
+        (output.many(len(plan.ids), "memory"), "bold red"),
+        f" to be erased, chosen by {', '.join(plan.selected_by)}",
+    )
+    excerpts(plan.memories, limit)
 
 
 def confirm(plan: ForgetPlan) -> None:
@@ -129,8 +164,10 @@ def confirm(plan: ForgetPlan) -> None:
             "an erasure has to be confirmed, and there is no terminal",
             hint="look at the plan with --dry-run, then add --yes",
         )
-    number = len(plan.ids) or len(plan.kept)
+    number = len(plan.ids) or len(plan.kept) or len(plan.people)
     what = "memories to be erased" if plan.ids else "memories that lose a provenance"
+    if not plan.ids and not plan.kept:
+        what = "people whose names are to be erased"
     sys.stdout.flush()
     sys.stderr.write(f"\nThis cannot be undone. Type the number of {what} to go on: ")
     sys.stderr.flush()

@@ -10,7 +10,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, TextIO
 
 from cli.main import colored
-from memory.errors import MemError
+from memory.errors import AmbiguousNameError, MemError
 from memory.sanitise import clean
 from memory.types import Memory
 from memory.wire import dumps
@@ -36,6 +36,11 @@ def write(text: str = "") -> None:
     sys.stdout.write(clean(text) + "\n")
 
 
+def raw(text: str) -> None:
+    """Write text on standard output as it is: data for programs."""
+    sys.stdout.write(text)
+
+
 def say(text: str) -> None:
     """Tell the person something on standard error."""
     sys.stderr.write(clean(text) + "\n")
@@ -54,6 +59,8 @@ def failure(exc: MemError, *, as_json: bool) -> None:
         return
     strong, dim, end = ("\x1b[1;31m", "\x1b[2m", "\x1b[0m") if fancy(sys.stderr) else ("", "", "")
     sys.stderr.write(f"{strong}mem:{end} {clean(exc.message)}\n")
+    if isinstance(exc, AmbiguousNameError):
+        sys.stderr.write(f"     {', '.join(repr(line(one)) for one in exc.ids)}\n")
     if exc.hint:
         sys.stderr.write(f"{dim}hint: {clean(exc.hint).rstrip()}{end}\n")
 
@@ -95,7 +102,7 @@ def many(count: int, noun: str, plural: str = "") -> str:
 
 
 def _plural(noun: str) -> str:
-    return f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{noun[:-1]}ies" if noun.endswith("y") and noun[-2:-1] not in "aeiou" else f"{noun}s"
 
 
 def tally(counts: Mapping[str, int]) -> str:

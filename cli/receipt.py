@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from cli import output
+from cli import output, pages
 from cli.declare import Argument, Home, Json, Option
 from cli.opening import opened
+from cli.pages import receipt_page
 from memory import proofs
 from memory.errors import FAULTS, InvalidReceiptError, NotFoundError, UsageError
+from memory.requests import GROUND_SAYS
 from memory.types import LedgerReport, Probe
 
 STYLES = {"pass": "green", "fail": "bold red", "pending": "yellow", "not_claimed": "dim"}
@@ -63,6 +65,9 @@ def show(
     proof: Annotated[
         bool, Option("--proof", "Print all that a stranger needs to verify it, as JSON.")
     ] = False,
+    html: Annotated[
+        str, Option("--html", "Write it as a page for people, to print or to hand out.", "FILE")
+    ] = "",
     store: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -76,10 +81,17 @@ def show(
             output.emit(memories.receipt_proof(erasure))
             return
         found = [one for one in memories.receipts() if one["erasure"] == erasure]
-    if not found:
-        raise NotFoundError(
-            f"no receipt has id {erasure!r}", hint="'mem receipt list' shows ids", ids=(erasure,)
-        )
+        if not found:
+            raise NotFoundError(
+                f"no receipt has id {erasure!r}",
+                hint="'mem receipt list' shows ids",
+                ids=(erasure,),
+            )
+        if html:
+            report = memories.verify_receipts()
+            place = pages.write(memories, html, receipt_page.page(found[-1], report))
+            pages.told(place, as_json=as_json)
+            return
     if as_json:
         output.emit(found[-1])
     else:
@@ -162,6 +174,7 @@ def draw(receipt: Mapping[str, Any], *, took: float | None = None) -> None:
         (state, style),
         (f"  {output.many(receipt['memories'], 'memory')} on {receipt['day']}{seconds}", "dim"),
     )
+    _answers(receipt)
     _counts(receipt["erased"])
     _probes(receipt["probes"])
     limits = [LIMITS[one] for one in receipt["not_claimed"] if one in LIMITS]
@@ -173,6 +186,16 @@ def draw(receipt: Mapping[str, Any], *, took: float | None = None) -> None:
         output.show((f"and the store is next opened; it is held by {held}.", "yellow"))
     if receipt["state"] == "failed":
         output.show(("Something was found after the erasure: run 'mem doctor'.", "bold red"))
+
+
+def _answers(receipt: Mapping[str, Any]) -> None:
+    for one in receipt["request"]:
+        ground = receipt["ground"]
+        said = f", ground ({ground}) {GROUND_SAYS[ground]}" if ground else ""
+        output.show(
+            ("answers: ", "dim"),
+            f"request {one['id']}, received {one['received']}, due {one['due']}{said}",
+        )
 
 
 def _counts(erased: Mapping[str, int]) -> None:

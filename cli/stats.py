@@ -23,7 +23,7 @@ def run(*, store: Home = None, as_json: Json = False) -> None:
 def show(found: Stats) -> None:
     """Draw the counts, with bars for kinds and scopes."""
     vectors = ", ".join(f"{count:,} in {space}" for space, count in found.vectors.items())
-    rows = (
+    rows: tuple[tuple[output.Cell, ...], ...] = (
         ("store", found.path),
         ("id", found.store_id),
         ("size", output.size(found.bytes)),
@@ -33,6 +33,7 @@ def show(found: Stats) -> None:
         ("without vector", f"{found.unembedded:,}"),
         ("feedback", f"{found.feedback:,}"),
         ("erasures", f"{found.erasures:,}, {found.pending_erasures:,} unfinished"),
+        *([("requests", _requests(found))] if found.open_requests else []),
         *(("copy", path) for path in found.copies),
     )
     output.table(("", ""), rows)
@@ -43,6 +44,11 @@ def show(found: Stats) -> None:
         output.bars(_largest(scopes), title="scope, sessions summed up", width=24)
     if len(scopes) > SCOPES:
         output.say(f"and {len(scopes) - SCOPES:,} more scopes; --json lists them")
+
+
+def _requests(found: Stats) -> output.Cell:
+    said = f"{found.open_requests:,} open, {found.overdue_requests:,} overdue"
+    return (said, "bold red") if found.overdue_requests else said
 
 
 def _without_sessions(counts: Mapping[str, int]) -> dict[str, int]:

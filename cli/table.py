@@ -13,6 +13,7 @@ class Verb(NamedTuple):
 
 
 _USE, _STORE, _AGENTS = "Remember, recall, forget", "The store", "Agents and shells"
+_PEOPLE = "People and what they ask for"
 
 VERBS: dict[str, Verb] = {
     "remember": Verb("cli.remember:run", "Store one text", _USE),
@@ -20,7 +21,54 @@ VERBS: dict[str, Verb] = {
     "forget": Verb("cli.forget:run", "Erase memories physically and verify it", _USE),
     "list": Verb("cli.list_:run", "List memories, newest first", _USE),
     "show": Verb("cli.show:run", "Show memories in full, with their provenances", _USE),
+    "correct": Verb("cli.edit:run", "Correct a memory in place", _USE),
     "edit": Verb("cli.edit:run", "Correct a memory in place", _USE),
+    "subject show": Verb(
+        "cli.subject:show", "Show what is kept by, about or with the name of a person", _PEOPLE
+    ),
+    "subject add": Verb("cli.subject:add", "Declare a person and the names they go by", _PEOPLE),
+    "subject alias": Verb(
+        "cli.subject:alias", "Give a declared person more names, or take some away", _PEOPLE
+    ),
+    "subject list": Verb("cli.subject:list_", "List the people that were declared", _PEOPLE),
+    "subject merge": Verb(
+        "cli.subject:merge", "Make one person of two that were declared", _PEOPLE
+    ),
+    "subject export": Verb(
+        "cli.subject:export_", "Write all about a person as JSON, for Articles 15 and 20", _PEOPLE
+    ),
+    "subject forget": Verb(
+        "cli.subject:forget_",
+        "Erase a person's memories, the same as 'mem forget --subject NAME'",
+        _PEOPLE,
+    ),
+    "request open": Verb(
+        "cli.request:open_",
+        "Record a request; its answer is due one month after it came in",
+        _PEOPLE,
+    ),
+    "request list": Verb(
+        "cli.request:list_", "List requests, those first whose answer is due first", _PEOPLE
+    ),
+    "request show": Verb("cli.request:show", "Show one request", _PEOPLE),
+    "request verify": Verb(
+        "cli.request:verify",
+        "Record that the identity of who asked is settled, and how",
+        _PEOPLE,
+    ),
+    "request extend": Verb(
+        "cli.request:extend",
+        "Put the answer off by up to two months; only within the first one",
+        _PEOPLE,
+    ),
+    "request refuse": Verb(
+        "cli.request:refuse", "Record that a request is refused, and why", _PEOPLE
+    ),
+    "request close": Verb(
+        "cli.request:close",
+        "Record that a request was fulfilled; the store forgets whom it was about",
+        _PEOPLE,
+    ),
     "init": Verb("cli.init:run", "Create the store", _STORE),
     "import": Verb("cli.import_:run", "Import a file or a folder", _STORE, threads=True),
     "export": Verb("cli.export:run", "Write memories as JSON lines", _STORE),

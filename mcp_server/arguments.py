@@ -43,6 +43,17 @@ Source = Annotated[
     ),
 ]
 
+Subject = Annotated[
+    str,
+    Field(
+        max_length=200,
+        description="A person, by name, e-mail or handle: what they said, and what is about them.",
+    ),
+]
+Mentions = Annotated[
+    bool, Field(description="With `subject`: what others said that names them goes, too.")
+]
+
 
 def canonical(ids: tuple[str, ...]) -> tuple[str, ...]:
     """Return ids as the store writes them, each once."""

@@ -172,7 +172,7 @@ class Forgetting:
         self._opening = opening
         self._questions = questions
 
-    async def forget(
+    async def forget(  # noqa: PLR0913 - the arguments are the schema the model sees
         self,
         *,
         digest: Annotated[
@@ -184,6 +184,8 @@ class Forgetting:
             str, Field(max_length=900, description="Memories inside this scope, none broader.")
         ] = "",
         source: arguments.Source = "",
+        subject: arguments.Subject = "",
+        with_mentions: arguments.Mentions = False,
         ctx: Context,
     ) -> Annotated[CallToolResult, ForgetAnswer] | InputRequiredResult:
         """Erase memories physically, after the person has confirmed. It cannot be undone.
@@ -192,7 +194,14 @@ class Forgetting:
         shown them. The person is asked to type the number of memories. If your client cannot ask,
         nothing is erased and the answer holds the command for the person to run.
         """
-        selector = Selector(ids=arguments.canonical(ids), query=query, scope=scope, source=source)
+        selector = Selector(
+            ids=arguments.canonical(ids),
+            query=query,
+            scope=scope,
+            source=source,
+            subject=subject,
+            with_mentions=with_mentions,
+        )
         plan = await anyio.to_thread.run_sync(self._planned, selector, digest)
         if not can_ask(ctx) or len(plan.ids) > shown.LISTED:
             return self._by_hand(plan, selector)
@@ -221,7 +230,7 @@ class Forgetting:
                 " differs; nothing was erased",
                 hint="call forget_plan again and show the person what it says now",
             )
-        if not plan.ids and not plan.provenances:
+        if not plan.ids and not plan.provenances and not plan.people:
             raise UsageError("nothing matches, nothing was erased")
         return plan
 
@@ -238,7 +247,7 @@ def can_ask(ctx: Context[Any, Any]) -> bool:
 
 def amount(plan: ForgetPlan) -> int:
     """Return the number a person types: memories that go, or that lose a source and stay."""
-    return len(plan.ids) or len(plan.kept)
+    return len(plan.ids) or len(plan.kept) or len(plan.people)
 
 
 def question(ctx: Context[Any, Any], plan: ForgetPlan) -> ElicitRequestFormParams:
@@ -288,11 +297,12 @@ def judged(given: object, plan: ForgetPlan) -> State | None:
 def command(plan: ForgetPlan, selector: Selector, home: Path) -> str:
     """Return the line a person runs to erase the same."""
     words = ["mem", "forget"]
-    if plan.provenances or len(plan.ids) > shown.LISTED:
+    if plan.provenances or plan.subject or len(plan.ids) > shown.LISTED:
         words += selector.ids
-        for name in ("query", "scope", "source"):
+        for name in ("query", "scope", "source", "subject"):
             if value := getattr(selector, name):
                 words += [f"--{name}", value]
+        words += ["--with-mentions"] if selector.subject and selector.with_mentions else []
     else:
         words += plan.ids
     if home != Settings.from_env().home:

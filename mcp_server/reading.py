@@ -66,6 +66,8 @@ class StatsAnswer(TypedDict):
     erasures: int
     pending_erasures: int
     feedback: int
+    open_requests: int
+    overdue_requests: int
     copies: list[str]
     bytes: int
 
@@ -79,6 +81,7 @@ class PlanAnswer(TypedDict):
     ids: list[str]
     memories: list[shown.Excerpt]
     kept: list[shown.Excerpt]
+    aside: list[shown.Excerpt]  # found by a person's names and not chosen: ask about them
     counts: dict[str, int]
     digest: str
     selected_by: list[str]
@@ -209,20 +212,32 @@ class Reading:
             str, Field(max_length=900, description="Memories inside this scope, none broader.")
         ] = "",
         source: arguments.Source = "",
+        subject: arguments.Subject = "",
+        with_mentions: arguments.Mentions = False,
     ) -> Annotated[CallToolResult, PlanAnswer]:
         """Show what a forget would erase; changes nothing.
 
         Every given field must match. Show the person the count and what it is, then call `forget`
-        with the same fields and the `digest` of this answer.
+        with the same fields and the `digest` of this answer. With `subject`, `aside` lists what
+        others said of that person or what has a name that others bear, too: ask about each.
         """
         plan = self._opening.store.plan_forget(
-            Selector(ids=arguments.canonical(ids), query=query, scope=scope, source=source)
+            Selector(
+                ids=arguments.canonical(ids),
+                query=query,
+                scope=scope,
+                source=source,
+                subject=subject,
+                with_mentions=with_mentions,
+            )
         )
         rows = shown.excerpts(plan.memories)
         entries = [(f"{one['id']} · {one['kind']}", one["excerpt"]) for one in rows]
         lead = f"Would erase {shown.tally(plan)}. Digest: {plan.digest}"
         if len(plan.ids) > len(rows):
             lead += f". The first {len(rows)} follow"
+        if plan.aside:
+            lead += f". {len(plan.aside)} more have the name and stay unless `with_mentions` or ids"
         return reply(
             shown.marked(f"{lead}.", entries),
             PlanAnswer(
@@ -231,6 +246,7 @@ class Reading:
                 ids=list(plan.ids[: shown.LISTED]),
                 memories=rows,
                 kept=shown.excerpts(plan.kept),
+                aside=shown.excerpts(plan.aside),
                 counts=dict(plan.counts),
                 digest=plan.digest,
                 selected_by=list(plan.selected_by),

@@ -9,8 +9,8 @@ from typing import Any, ParamSpec, TypeVar
 from mcp.server.session import ServerSession
 from mcp_types import CallToolResult, InputRequiredResult, TextContent
 
-from mcp_server.shown import line
-from memory.errors import MemError
+from mcp_server.shown import line, marked
+from memory.errors import AmbiguousNameError, MemError
 from memory.sanitise import clean
 
 P = ParamSpec("P")
@@ -33,7 +33,10 @@ def refusal(exc: MemError) -> CallToolResult:
 def explained(exc: MemError) -> str:
     """Return the message of an error and its hint, in terms of tools."""
     hint = _VERB.sub(r"the \1 tool", exc.hint)
-    return clean(f"{exc.message}\nhint: {hint}" if hint else exc.message)
+    said = clean(f"{exc.message}\nhint: {hint}" if hint else exc.message)
+    if isinstance(exc, AmbiguousNameError):  # names are what somebody wrote
+        return marked(said, [("Names", "\n".join(line(one) for one in exc.ids))])
+    return said
 
 
 def answering(tool: Callable[P, R]) -> Callable[P, R | CallToolResult]:

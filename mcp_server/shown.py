@@ -13,7 +13,16 @@ from typing_extensions import TypedDict
 
 from memory import wire
 from memory.sanitise import clean
-from memory.types import ForgetPlan, Hit, Kind, Memory, PlannedMemory, Provenance, SourceClass
+from memory.types import (
+    Evidence,
+    ForgetPlan,
+    Hit,
+    Kind,
+    Memory,
+    PlannedMemory,
+    Provenance,
+    SourceClass,
+)
 
 ITEM = 4_000  # characters of one text in an answer
 PAGE = 20_000  # characters of one text that is shown by itself
@@ -83,6 +92,7 @@ class Excerpt(TypedDict):
     kind: Kind
     scope: str
     excerpt: str
+    why: Literal["", Evidence]
 
 
 def line(text: str) -> str:
@@ -154,7 +164,9 @@ def attested(one: Provenance) -> Attested:
 def excerpts(memories: Sequence[PlannedMemory]) -> list[Excerpt]:
     """Return the first memories of a plan, each on one line."""
     return [
-        Excerpt(id=one.id, kind=one.kind, scope=line(one.scope), excerpt=line(one.excerpt))
+        Excerpt(
+            id=one.id, kind=one.kind, scope=line(one.scope), excerpt=line(one.excerpt), why=one.why
+        )
         for one in memories[:EXCERPTS]
     ]
 
@@ -167,6 +179,8 @@ def tally(plan: ForgetPlan) -> str:
     if plan.kept:
         stay = f"{len(plan.kept)} {'memory that stays' if len(plan.kept) == 1 else 'that stay'}"
         said.append(f"one source of {stay}")
+    if plan.people:
+        said.append("all names of one person")
     return " and ".join(said)
 
 

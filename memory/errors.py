@@ -2,7 +2,8 @@
 
 MemError                                                                  exit 1
 ├─ UsageError (ValueError)      bad scope, empty text, bad selector            2
-│  └─ ErasedContentError        the content was erased on request
+│  ├─ ErasedContentError        the content was erased on request
+│  └─ AmbiguousNameError        several people go by the name
 ├─ NotFoundError (LookupError)  memory, scope, erasure                         3
 ├─ StoreError                   the file, its engine or its folder             4
 │  ├─ StoreBusyError            another process holds the store
@@ -15,7 +16,7 @@ MemError                                                                  exit 1
 └─ UnlearnError                 a local model could not be edited              6
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 
@@ -49,6 +50,18 @@ class ErasedContentError(UsageError):
             hint="a person may let it in with 'mem remember --allow-erased'",
         )
         self.positions = positions
+
+
+class AmbiguousNameError(UsageError):
+    """Several people go by a name; `ids` are their whole names, which somebody wrote."""
+
+    def __init__(self, name: str, names: Sequence[str]) -> None:
+        """Say how many they are; their names are for the face to show as data."""
+        super().__init__(
+            f"{name!r} is the name of {len(names)} people",
+            hint="give the whole name; if they are one person, 'mem subject alias' says so",
+            ids=tuple(names),
+        )
 
 
 class NotFoundError(MemError, LookupError):

@@ -12,10 +12,13 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from dataclasses import replace as evolve
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 from memory import (
+    answering,
     behavior,
     erasures,
     files,
@@ -23,6 +26,7 @@ from memory import (
     lineage,
     receipts,
     records,
+    requests,
     seal,
     segments,
     select,
@@ -36,7 +40,16 @@ from memory.errors import NotFoundError, StoreError, UsageError
 from memory.ids import new_id
 from memory.needles import Needles
 from memory.remember import trace
-from memory.types import ForgetPlan, Memory, PlannedMemory, Probe, Receipt, ReceiptState, Selector
+from memory.types import (
+    Evidence,
+    ForgetPlan,
+    Memory,
+    PlannedMemory,
+    Probe,
+    Receipt,
+    ReceiptState,
+    Selector,
+)
 
 EXCERPT = 80
 Progress = Callable[[str], None]
@@ -64,31 +77,46 @@ def plan(con: Connection, selector: Selector) -> ForgetPlan:
     chosen = select.select(con, selector)
     memories = records.fetch(con, chosen.erase)
     kept = records.fetch(con, chosen.keep)
+    left = records.fetch(con, chosen.aside)
+    people = chosen.people
     ids = tuple(memories[seq].id for seq in chosen.erase)
     return ForgetPlan(
         ids=ids,
-        memories=tuple(_excerpt(memories[seq]) for seq in chosen.erase),
+        memories=tuple(_excerpt(memories[seq], chosen.why.get(seq, "")) for seq in chosen.erase),
         kept=tuple(_excerpt(kept[seq]) for seq in chosen.keep),
         counts=select.counts(con, chosen),
-        digest=digest(con, ids, chosen.provenances),
+        digest=digest(con, ids, chosen.provenances, people),
         selected_by=select.used(selector),
         provenances=chosen.provenances,
+        subject=chosen.person.name if chosen.person else "",
+        people=people,
+        aside=tuple(_excerpt(left[seq], chosen.why.get(seq, "")) for seq in chosen.aside),
     )
 
 
-def digest(con: Connection, ids: Sequence[str], provenances: Sequence[int]) -> str:
+def digest(
+    con: Connection, ids: Sequence[str], provenances: Sequence[int], people: Sequence[str] = ()
+) -> str:
     """Return the SHA-256 that binds a confirmation to these memories in their present wording."""
-    body = json.dumps([records.digests(con, ids), sorted(ids), sorted(provenances)])
+    bound = [records.digests(con, ids), sorted(ids), sorted(provenances)]
+    body = json.dumps([*bound, sorted(people)] if people else bound)
     return hashlib.sha256(body.encode()).hexdigest()
 
 
-def _excerpt(memory: Memory) -> PlannedMemory:
+def _excerpt(memory: Memory, why: Evidence | Literal[""] = "") -> PlannedMemory:
     line = " ".join(memory.text.split())
     cut = line if len(line) <= EXCERPT else line[: EXCERPT - 1] + "…"
-    return PlannedMemory(id=memory.id, kind=memory.kind, scope=memory.scope, excerpt=cut)
+    return PlannedMemory(id=memory.id, kind=memory.kind, scope=memory.scope, excerpt=cut, why=why)
 
 
-def forget(place: Place, planned: ForgetPlan, wait: float, *, tombstone: bool = True) -> Receipt:
+def forget(
+    place: Place,
+    planned: ForgetPlan,
+    wait: float,
+    *,
+    tombstone: bool = True,
+    answers: answering.Answering = answering.NOTHING,
+) -> Receipt:
     """Erase exactly what a plan names, verify it, and return the receipt.
 
     Args:
@@ -96,18 +124,21 @@ def forget(place: Place, planned: ForgetPlan, wait: float, *, tombstone: bool = 
         planned: From `plan`.
         wait: Seconds to wait for readers that block the physical part.
         tombstone: Recognise the erased texts afterwards and refuse them.
+        answers: The request it answers.
 
     Raises:
-        UsageError: The plan was altered, or its memories were changed or erased since.
+        UsageError: The plan was altered, or its memories were changed or erased since; or the
+            request cannot be answered by it.
         StoreError: The store is read-only or full; what was erased stays erased.
     """
-    if not planned.ids and not planned.provenances:
+    if not planned.ids and not planned.provenances and not planned.people:
         raise NotFoundError("nothing matches, nothing was erased")
     place.say("intent")
     # The id goes into a receipt, and a receipt knows no finer time than the day.
     ident = new_id(place.now.replace(hour=0, minute=0, second=0, microsecond=0))
     with transaction(place.con, place.write_wait):
-        if digest(place.con, planned.ids, planned.provenances) != planned.digest:
+        present = digest(place.con, planned.ids, planned.provenances, planned.people)
+        if present != planned.digest:
             raise UsageError(
                 "the plan was altered, or its memories have changed since", hint="make a new plan"
             )
@@ -116,10 +147,13 @@ def forget(place: Place, planned: ForgetPlan, wait: float, *, tombstone: bool = 
             tombstones.ready(place.con, place.home)
         seqs = list(records.by_ids(place.con, planned.ids).values())
         needles = verify.needles(place.con, seqs, planned.provenances)
+        names = [n for one in answering.leaving(place.con, planned, answers) for n in one.every]
+        needles = evolve(needles, texts=(*needles.texts, *names))
         detached = records.detach(place.con, planned.provenances)
         day = place.now.date().isoformat()
         erasures.put(place.con, ident, day, planned.ids, tombstone=tombstone)
-        erasures.advance(place.con, ident, "intent", {"provenance": detached})
+        gone = answering.begin(place.con, place.home, ident, planned, answers, place.now)
+        erasures.advance(place.con, ident, "intent", {"provenance": detached, **gone})
     return finish(place, ident, needles, wait)
 
 
@@ -166,6 +200,7 @@ def finish(place: Place, ident: str, needles: Needles | None, wait: float) -> Re
         ledger.append(place.con, place.home, receipt)
         if not failed:
             erasures.finish(place.con, ident)
+            requests.finish_erasure(place.con, ident, place.now.date())
     seal.scrub(place.con, wait)
     return receipt
 

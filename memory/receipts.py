@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from memory import setting
+from memory import requests, setting
 from memory.db import Connection, engine_version
 from memory.erasures import Erasure
 from memory.errors import InvalidReceiptError
@@ -34,7 +34,7 @@ ALGORITHM = "sha256"
 # Rows per table and other artefacts that an erasure counts.
 ERASED = (
     "memory", "provenance", "scope", "actor", "text_index", "context_rewritten", "vector",
-    "lineage", "signal", "index_file", "tombstone",
+    "lineage", "signal", "index_file", "tombstone", "subject", "alias",
 )  # fmt: skip
 
 # No form lets words through: dates, hexadecimal digits, ULIDs and version numbers only.
@@ -114,6 +114,7 @@ def receipt(
 ) -> Receipt:
     """Return the receipt of an erasure as it stands."""
     open_ends = {probe.name for probe in probes if probe.result == "not_claimed"}
+    ground, request = requests.answered_by(con, done.id)
     return Receipt(
         format=FORMAT,
         store=setting.get(con, "store_id"),
@@ -125,6 +126,8 @@ def receipt(
         erased=done.erased,
         probes=tuple(probes),
         not_claimed=(*(name for name in PROBES if name in open_ends), *LIMITS),
+        ground=ground,
+        request=request,
         blocked_by=tuple(blocked_by),
         version=number(product_version()),
         engine=number(engine_version()),

@@ -1,7 +1,7 @@
 """What people may ask of a store that knows about them: Articles 15 to 21 of the GDPR."""
 
-from memory.safekeeping import Safekeeping
+from memory.people import People
 
 
-class Rights(Safekeeping):
+class Rights(People):
     """Subjects, requests, restriction and disclosure; `Store` is the class to use."""

@@ -1,16 +1,17 @@
-"""Selecting what to forget: ids, words or a phrase, a scope, a source."""
+"""Selecting what to forget: ids, words or a phrase, a scope, a source, a person."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 
-from memory import records
+from memory import dossier, records
 from memory.db import Connection
 from memory.errors import NotFoundError, UsageError
 from memory.sanitise import canonical, validate
 from memory.scope import Scope
+from memory.subjects import Subject
 from memory.text import match_expression, terms
-from memory.types import SOURCE_CLASSES, Selector
+from memory.types import SOURCE_CLASSES, Evidence, Selector
 
 SHORTEST_PHRASE = 4  # the canonical form of "C++" is "c", which is no phrase
 
@@ -22,11 +23,16 @@ class Chosen:
     erase: list[int]
     keep: list[int]  # lose a provenance but are attested by another source
     provenances: tuple[int, ...]  # rows of the kept memories that go
+    person: Subject | None = None  # whom the selector names
+    people: tuple[str, ...] = ()  # ids of people whose names go
+    why: Mapping[int, Evidence] = field(default_factory=dict)  # of memories found by a person
+    aside: tuple[int, ...] = ()  # found by the person's names, and not chosen
 
 
 def used(selector: Selector) -> tuple[str, ...]:
     """Return the names of the fields a selector uses, never what they hold."""
-    return tuple(f.name for f in fields(selector) if getattr(selector, f.name))
+    named = (f.name for f in fields(selector) if getattr(selector, f.name))
+    return tuple(name for name in named if selector.subject or name != "with_mentions")
 
 
 def select(con: Connection, selector: Selector) -> Chosen:
@@ -38,7 +44,8 @@ def select(con: Connection, selector: Selector) -> Chosen:
     """
     if not used(selector):
         raise UsageError(
-            "nothing says what to forget", hint="give ids, a query, a scope or a source"
+            "nothing says what to forget",
+            hint="give ids, a query, a scope, a source or a subject",
         )
     pick: dict[str, Callable[[], set[int]]] = {
         "ids": lambda: _by_ids(con, selector.ids),
@@ -47,6 +54,8 @@ def select(con: Connection, selector: Selector) -> Chosen:
     }
     sets = [pick[name]() for name in used(selector) if name in pick]
     matched = set.intersection(*sets) if sets else None
+    if selector.subject:
+        return _by_subject(con, selector, matched)
     if not selector.source:
         return Chosen(erase=sorted(matched or ()), keep=[], provenances=())
     attested = _by_source(con, selector.source)
@@ -136,6 +145,34 @@ def _by_source(con: Connection, source: str) -> dict[int, list[int]]:
     for seq, row in rows:
         found.setdefault(seq, []).append(row)
     return found
+
+
+def _by_subject(con: Connection, selector: Selector, matched: set[int] | None) -> Chosen:
+    found = dossier.find(con, dossier.resolve(con, selector.subject))
+    inside = set(found.why) | set(found.said)
+    if matched is not None:
+        inside &= matched
+    if selector.source:
+        inside &= set(_by_source(con, selector.source))
+    # Whoever gives ids has looked at each; a name alone takes what is surely the person's.
+    wanted: tuple[Evidence, ...] = ("said_by", "about")
+    if selector.with_mentions or selector.ids:
+        wanted += ("mentions",)
+    if selector.ids:
+        wanted += ("shared_name",)
+    erase = found.seqs(*wanted) & inside
+    keep = sorted((set(found.said) & inside) - erase)
+    whole = not (selector.ids or selector.query or selector.scope or selector.source)
+    person = found.subject
+    return Chosen(
+        erase=sorted(erase),
+        keep=keep,
+        provenances=tuple(sorted(row for seq in keep for row in found.said[seq])),
+        person=person,
+        people=(person.id,) if whole and person.id else (),
+        why=found.why,
+        aside=tuple(sorted((set(found.why) & inside) - erase)),
+    )
 
 
 _COUNTS = {

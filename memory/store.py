@@ -7,6 +7,7 @@ from memory import correct, files, records, setting
 from memory import forget as forgetting
 from memory import recall as recalling
 from memory import remember as remembering
+from memory.answering import Answering
 from memory.db import snapshot
 from memory.errors import NotFoundError
 from memory.rights import Rights
@@ -15,6 +16,7 @@ from memory.tombstones import Guard
 from memory.types import (
     Draft,
     ForgetPlan,
+    Ground,
     Kind,
     Memory,
     Recalled,
@@ -203,6 +205,8 @@ class Store(Rights):
         *,
         wait: float | None = None,
         tombstone: bool = True,
+        request: str = "",
+        ground: Ground = "",
         say: forgetting.Progress = lambda _: None,
     ) -> Receipt:
         """Erase exactly what `plan` names, physically, verify it and return the receipt.
@@ -215,14 +219,17 @@ class Store(Rights):
             plan: From `plan_forget`.
             wait: Seconds to wait for blocking readers; the store's own by default.
             tombstone: Recognise the erased texts afterwards, by keyed MACs, and refuse them.
+            request: Id of the open request that this answers; it is closed with the erasure.
+            ground: Letter of Article 17(1); without `request` one is recorded and closed.
             say: Told the name of each step.
 
         Raises:
-            NotFoundError: The plan names nothing.
-            UsageError: The plan was altered.
+            NotFoundError: The plan names nothing, or there is no such request.
+            UsageError: The plan was altered, or the request cannot be answered by it.
         """
         with self._guard():
             self._index = None  # let go of the mapped sidecar
             place = self._place(say)
             limit = self._wait if wait is None else wait
-            return forgetting.forget(place, plan, limit, tombstone=tombstone)
+            answers = Answering(request=request, ground=ground)
+            return forgetting.forget(place, plan, limit, tombstone=tombstone, answers=answers)

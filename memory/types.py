@@ -113,6 +113,15 @@ class Selector:
     source: str = (
         ""  # provenance uri (exact, or a prefix ending in "*") or "class:web", "root:NAME"
     )
+    subject: str = ""  # a person: what they said, and what is about them
+    with_mentions: bool = False  # and what others said that names them
+
+
+# Why a memory is believed to be a person's: they said it; it is in their scope or names them and
+# nobody else; another person's words, or a text about others, name them; or it has only a name
+# that others bear, too. Strongest first.
+Evidence = Literal["said_by", "about", "mentions", "shared_name"]
+EVIDENCE: tuple[Evidence, ...] = get_args(Evidence)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +132,7 @@ class PlannedMemory:
     kind: Kind
     scope: str
     excerpt: str
+    why: Literal["", "said_by", "about", "mentions", "shared_name"] = ""  # of a person's plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +146,9 @@ class ForgetPlan:
     digest: str  # SHA-256 over ids and wordings: binds a confirmation to this plan
     selected_by: tuple[str, ...]  # names of the selector fields used, never their content
     provenances: tuple[int, ...] = ()  # rows that go while their memory is kept
+    subject: str = ""  # the person it is about, by the name the store has for them
+    people: tuple[str, ...] = ()  # ids of declared people whose names go with it
+    aside: tuple[PlannedMemory, ...] = ()  # found by the person's names, and left: ask about them
 
 
 ProbeResult = Literal["pass", "fail", "pending", "not_claimed"]
@@ -313,5 +326,7 @@ class Stats:
     erasures: int = 0
     pending_erasures: int = 0
     feedback: int = 0
+    open_requests: int = 0
+    overdue_requests: int = 0
     copies: tuple[str, ...] = ()  # exports and backups written outside the store
     bytes: int = 0  # all files of the store folder

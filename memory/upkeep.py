@@ -14,6 +14,7 @@ from memory import (
     proofs,
     records,
     reembed,
+    requests,
     seal,
     setting,
     tombstones,
@@ -155,6 +156,7 @@ class Upkeep(Session):
                 memories, attested, kinds, paths = records.totals(con)
                 done, pending = erasures.count(con)
                 spaces = vectors.counts(con)
+                waiting, overdue = requests.totals(con, self._clock().date())
                 return Stats(
                     path=str(self.home),
                     store_id=setting.get(con, "store_id"),
@@ -168,6 +170,8 @@ class Upkeep(Session):
                     erasures=done,
                     pending_erasures=pending,
                     feedback=behavior.total(signals),
+                    open_requests=waiting,
+                    overdue_requests=overdue,
                     copies=tuple(path for path, _, _ in files.copies(con)),
                     bytes=files.size(self.home),
                 )
@@ -224,6 +228,7 @@ class Upkeep(Session):
         with self._guard() as con:
             space = None if model is None else model.space
             found = checking.check(con, self._behavior(), self.home, space)
+            found.append(requests.finding(con, self._clock().date()))
             if forensic:
                 found += checking.forensic(con, self._behavior(), self._wait)
             return tuple(found)

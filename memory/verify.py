@@ -190,6 +190,10 @@ def _live_texts(con: Connection) -> Iterator[str]:
         "SELECT name FROM actor",
         "SELECT name || ' ' || value FROM setting",
         "SELECT name FROM space",
+        "SELECT name FROM subject",
+        "SELECT value FROM subject_alias",
+        "SELECT kind || ' ' || state || ' ' || requester || ' ' || identity || ' ' || received"
+        " || ' ' || due || ' ' || extended_for || ' ' || reason FROM request",
         "SELECT path || ' ' || day FROM file",
         # The store's own words: a text about an erasure "verified" that day is no residue of it.
         "SELECT day || ' ' || state || ' ' || erased FROM erasure",

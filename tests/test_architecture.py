@@ -32,6 +32,9 @@ OWNERS = {
     "import_point": ("importing", "holds digests of paths"),
     "erasure": ("erasures", "holds counts"),
     "erasure_target": ("erasures", "erasures.finish"),
+    "subject": ("subjects", "subjects.erase"),
+    "subject_alias": ("subjects", "subjects.erase"),
+    "request": ("requests", "holds days, fixed words and a keyed MAC; requests.unlink"),
     "tombstone": ("tombstones", "holds keyed MACs, no content; tombstones.rotate drops them"),
     "signal": ("behavior", "behavior.erase"),
 }
@@ -69,6 +72,7 @@ def test_an_erasure_empties_every_table_that_is_made_from_memories(store: Store)
     done = store.remember("x", scope="user:ada/session:1", actor="Ada", uri="chat:1")
     store.remember("y", scope="user:ada/session:1", actor="Ada", uri="chat:1")
     store.feedback(done.id, "useful")
+    store.add_subject("Ada", ["ada@example.org"])
     derived = sorted(
         table for table, (_, how) in OWNERS.items() if "erase" in how or "unindex" in how
     )
@@ -80,7 +84,7 @@ def test_an_erasure_empties_every_table_that_is_made_from_memories(store: Store)
 
     assert all(rows(table) for table in derived if table != "erasure_target"), "positive control"
 
-    store.forget(store.plan_forget(Selector(scope="user:ada")))
+    store.forget(store.plan_forget(Selector(subject="Ada")))
 
     assert {table: rows(table) for table in derived} == dict.fromkeys(derived, 0)
 

@@ -323,3 +323,50 @@ def test_open_questions_are_bounded_and_bound_to_their_plan() -> None:
     with pytest.raises(UsageError, match="another plan"):
         questions.take(nonces[1], "1" * 64)
     questions.take(nonces[-1], DIGEST)
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_a_person_is_forgotten_with_their_names(store: Store, era: str) -> None:
+    store.remember("Lena Quadflieg paints", kind="fact")
+    store.remember("Lena Quadflieg owes me lunch", kind="turn", actor="Ben")
+    store.add_subject("Lena Quadflieg", ["quad@example.org"])
+    person = Person(typed=1)
+
+    async def work(client: Any) -> Any:
+        fields = {"subject": "quad@example.org"}
+        plan = (await client.call_tool("forget_plan", fields)).structured_content
+        assert [one["why"] for one in plan["memories"]] == ["about"]
+        assert [one["why"] for one in plan["aside"]] == ["mentions"]
+        return await client.call_tool("forget", {**fields, "digest": plan["digest"]})
+
+    result = run(store, work, era, person)
+
+    assert result.structured_content["state"] == "erased"
+    assert "and all names of one person" in person.asked[0]
+    assert store.subjects() == ()
+
+
+def test_what_others_said_is_asked_for_by_name(store: Store) -> None:
+    store.remember("Lena Quadflieg owes me lunch", kind="turn", actor="Ben")
+    person = Person(typed=1)
+
+    plan = planned(store, subject="Lena Quadflieg", with_mentions=True)
+    by_hand = forget(store, NEW, None, **plan)
+    result = forget(store, NEW, person, **plan)
+
+    assert result.structured_content["state"] == "erased"
+    words = shlex.split(by_hand.structured_content["command"])
+    assert words[:5] == ["mem", "forget", "--subject", "Lena Quadflieg", "--with-mentions"]
+
+
+def test_names_of_several_people_come_back_as_data(store: Store) -> None:
+    store.add_subject("Ada Quadflieg")
+    store.add_subject("Ada Lovelace")
+
+    result = run(store, lambda client: client.call_tool("forget_plan", {"subject": "Ada"}), NEW)
+
+    assert result.is_error
+    lead, _, names = said(result).partition("The text between the markers")
+    assert "'Ada' is the name of" in lead
+    assert "Quadflieg" not in lead
+    assert "Ada Lovelace\nAda Quadflieg" in names
