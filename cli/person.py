@@ -7,7 +7,8 @@ from cli import output
 from memory.requests import GROUND_SAYS, Request
 from memory.types import Evidence, ForgetPlan, PlannedMemory, Receipt
 
-EACH = 6  # memories of a kind of evidence that are shown
+EACH = 6  # memories of a kind of evidence that 'mem subject show' shows
+SOME = 3  # and that a plan does
 
 # What each kind of evidence means, in words for a person.
 SAYS: dict[Evidence, str] = {
@@ -17,40 +18,61 @@ SAYS: dict[Evidence, str] = {
     "shared_name": "only has a name that others bear, too",
 }
 
+_SHORT: dict[Evidence, str] = {
+    "said_by": "said by them",
+    "about": "about them",
+    "mentions": "mentions",
+    "shared_name": "with a shared name",
+}
+# What becomes of those that a name alone does not take, and how they can be taken, too.
+STAYS: dict[Evidence, tuple[str, str]] = {
+    "said_by": ("stays", "not chosen"),
+    "about": ("stays", "not chosen"),
+    "mentions": ("asked separately", "--with-mentions"),
+    "shared_name": ("stays", "give its id, too"),
+}
+
 
 def show(plan: ForgetPlan) -> None:
-    """Draw the plan of forgetting a person, by why each memory was found."""
+    """Draw the plan of forgetting a person: what goes, what is asked separately, what stays."""
     output.heading(f"Forget {output.line(plan.subject)}")
     output.show(
         ("Plan: ", "bold"),
         (output.many(len(plan.ids), "memory"), "bold red"),
         f" to be erased, chosen by {', '.join(plan.selected_by).replace('_', ' ')}",
     )
-    for why in SAYS:
-        _kind(why, [one for one in plan.memories if one.why == why], "red")
-    if plan.people:
-        output.show(("  names", "red"), "  their name, aliases, e-mails and handles go as well")
-    others = [one for one in plan.aside if one.why == "mentions"]
-    if others:
-        output.show(
-            (f"\nAsked separately: {output.many(len(others), 'memory')}", "bold yellow"),
-            ("  stay unless you add --with-mentions", "yellow"),
-        )
-        _kind("mentions", others, "yellow")
-    shared = [one for one in plan.aside if one.why == "shared_name"]
-    if shared:
-        stay = "stays" if len(shared) == 1 else "stay"
-        output.show(
-            (f"\nNot sure: {output.many(len(shared), 'memory')}", "bold yellow"),
-            (f"  {stay} unless you give ids beside --subject", "yellow"),
-        )
-        _kind("shared_name", shared, "yellow")
+    goes = _by_evidence(plan.memories)
+    left = _by_evidence(plan.aside)
+    rows: list[tuple[output.Cell, ...]] = [
+        (("goes", "bold red"), f"{len(found):,}", SAYS[why]) for why, found in goes.items()
+    ]
+    if plan.names:
+        said = f"names and addresses: {', '.join(output.line(one) for one in plan.names)}"
+        rows.append((("goes", "bold red"), f"{len(plan.names):,}", said))
+    for why, found in left.items():
+        word, way = STAYS[why]
+        rows.append(((word, "bold yellow"), f"{len(found):,}", f"{SAYS[why]} ({way})"))
+    if rows:
+        output.table(("", "number", "what"), rows, numbers=("number",))
+    for why, found in goes.items():
+        _some(f"goes: {SAYS[why].partition(':')[0]}", found)
+    for why, found in left.items():
+        _some(f"{STAYS[why][0]}: {SAYS[why].partition(':')[0]}", found)
 
 
-def _kind(why: Evidence, found: Sequence[PlannedMemory], style: str) -> None:
-    if found:
-        output.show((f"  {len(found):,} ", style), SAYS[why])
-        excerpts(found, EACH)
+def _by_evidence(found: Sequence[PlannedMemory]) -> dict[Evidence, list[PlannedMemory]]:
+    sorted_out = {why: [one for one in found if one.why == why] for why in SAYS}
+    return {why: some for why, some in sorted_out.items() if some}
+
+
+def _some(title: str, found: Sequence[PlannedMemory]) -> None:
+    output.show((title, "bold"))
+    room = max(20, output.console().width - 30)
+    for one in found[:SOME]:
+        output.show(("  " + one.id, "dim"), "  ", output.short(one.excerpt, room))
+    if len(found) > SOME:
+        output.show((f"  and {len(found) - SOME:,} more; --json lists them", "dim"))
+    output.write()
 
 
 def excerpts(found: Sequence[PlannedMemory], limit: int) -> None:
@@ -83,7 +105,10 @@ def due(asked: Request) -> output.Cell:
 
 
 def aftermath(plan: ForgetPlan, receipt: Receipt) -> None:
-    """Draw what is left to do after a person was forgotten."""
+    """Draw what went by kind, and what is left to do after a person was forgotten."""
+    went = {_SHORT[why]: len(found) for why, found in _by_evidence(plan.memories).items()}
+    if said := output.tally({**went, "names": len(plan.names)}):
+        output.show((f"\nForgotten of {output.line(plan.subject)}: ", "bold"), said)
     steps = []
     if receipt.state == "pending":
         steps.append("close other programs that use the store; it is finished at its next start")
@@ -110,6 +135,6 @@ def aftermath(plan: ForgetPlan, receipt: Receipt) -> None:
         if receipt.state == "verified"
     ]
     steps.append(f"for your records: mem receipt show {receipt.erasure} --html receipt.html")
-    output.show(("\nNext", "bold"))
+    output.show(("Next", "bold"))
     for number, step in enumerate(steps, 1):
         output.show((f"  {number}. ", "dim"), step)

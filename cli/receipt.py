@@ -10,6 +10,7 @@ from cli.opening import opened
 from cli.pages import receipt_page
 from memory import proofs
 from memory.errors import FAULTS, InvalidReceiptError, NotFoundError, UsageError
+from memory.receipts import ERASED
 from memory.requests import GROUND_SAYS
 from memory.types import LedgerReport, Probe
 
@@ -199,7 +200,8 @@ def _answers(receipt: Mapping[str, Any]) -> None:
 
 
 def _counts(erased: Mapping[str, int]) -> None:
-    output.show(("erased: ", "dim"), output.tally(erased) or "nothing")
+    ordered = {name: erased[name] for name in ERASED if name in erased}
+    output.show(("erased: ", "dim"), output.tally(ordered) or "nothing")
 
 
 def _probes(probes: Sequence[Mapping[str, Any]]) -> None:

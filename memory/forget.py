@@ -90,6 +90,7 @@ def plan(con: Connection, selector: Selector) -> ForgetPlan:
         provenances=chosen.provenances,
         subject=chosen.person.name if chosen.person else "",
         people=people,
+        names=chosen.person.every if chosen.person and people else (),
         aside=tuple(_excerpt(left[seq], chosen.why.get(seq, "")) for seq in chosen.aside),
     )
 

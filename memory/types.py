@@ -148,6 +148,7 @@ class ForgetPlan:
     provenances: tuple[int, ...] = ()  # rows that go while their memory is kept
     subject: str = ""  # the person it is about, by the name the store has for them
     people: tuple[str, ...] = ()  # ids of declared people whose names go with it
+    names: tuple[str, ...] = ()  # and these names, for the person who decides
     aside: tuple[PlannedMemory, ...] = ()  # found by the person's names, and left: ask about them
 
 

@@ -150,9 +150,9 @@ def _request(receipt: Mapping[str, Any]) -> list[Html]:
 
 def _erased(receipt: Mapping[str, Any]) -> Html:
     rows = [
-        (ERASED.get(name, name.replace("_", " ")), f"{count:,}")
-        for name, count in receipt["erased"].items()
-        if count
+        (ERASED.get(name, name.replace("_", " ")), f"{receipt['erased'][name]:,}")
+        for name in sorted(receipt["erased"], key=[*ERASED, *receipt["erased"]].index)
+        if receipt["erased"][name]
     ]
     body = table(("What", "Number"), rows, kind="counts") if rows else tag("p", "Nothing.")
     return section("What was erased", body)

@@ -1,5 +1,6 @@
 """A request under Articles 15 to 21 as a page: what was asked, by when, and what became of it."""
 
+import shlex
 from collections.abc import Sequence
 
 from cli import output
@@ -101,6 +102,25 @@ def _time(asked: Request) -> Html:
     )
 
 
+def _ways(asked: Request) -> list[Html]:
+    name = shlex.quote(asked.subject) if asked.subject else "NAME"
+    does = {
+        "access": f"mem subject export {name} --file export.json",
+        "rectification": f"mem correct ID --text ... --request {asked.id}",
+        "erasure": f"mem forget --subject {name} --request {asked.id}",
+        "restriction": f"mem subject show {name}",
+        "portability": f"mem subject export {name} --article 20 --file export.json",
+        "objection": f"mem forget --subject {name} --dry-run",
+    }
+    closing = [] if asked.kind == "erasure" else [f"mem request close {asked.id}"]
+    return [
+        tag("p", "To fulfil it:"),
+        code(does[asked.kind], *closing),
+        tag("p", "To take up to two months more, or to refuse; the person has to be told why:"),
+        code(f"mem request extend {asked.id} complexity", f"mem request refuse {asked.id} REASON"),
+    ]
+
+
 def _answer(asked: Request) -> Html:
     if asked.state == "open":
         if asked.erasure:
@@ -111,7 +131,7 @@ def _answer(asked: Request) -> Html:
                 ),
                 code(f"mem receipt show {asked.erasure}"),
             )
-        return section("Answer", tag("p", "None yet."))
+        return section("Answer", tag("p", "None yet."), *_ways(asked))
     if asked.state == "refused":
         said = REFUSALS[asked.reason]
         return section(

@@ -1,5 +1,6 @@
 """What a store holds about one person, as a page to hand out (Article 15)."""
 
+import shlex
 from collections.abc import Sequence
 
 from cli import output
@@ -138,13 +139,13 @@ def _rows(found: Sequence[Evident]) -> Html:
 
 
 def _next(dossier: Dossier) -> Html:
-    name = dossier.subject.name.replace('"', "'")
+    name = shlex.quote(dossier.subject.name)
     return section(
         "What can be done",
         code(
-            f'mem subject export "{name}" --file export.json   # Articles 15, 20',
+            f"mem subject export {name} --file export.json   # Articles 15, 20",
             "mem correct ID --text ...   # Article 16",
-            f'mem forget --subject "{name}" --dry-run   # Article 17',
+            f"mem forget --subject {name} --dry-run   # Article 17",
         ),
         tag("p", badge(standing(dossier.requests), "plain"), kind="note"),
     )
