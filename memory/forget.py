@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from dataclasses import replace as evolve
 from datetime import datetime
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from memory import (
     lineage,
     receipts,
     records,
+    restriction,
     seal,
     segments,
     select,
@@ -70,15 +72,19 @@ def plan(con: Connection, selector: Selector) -> ForgetPlan:
         memories=tuple(_excerpt(memories[seq]) for seq in chosen.erase),
         kept=tuple(_excerpt(kept[seq]) for seq in chosen.keep),
         counts=select.counts(con, chosen),
-        digest=digest(con, ids, chosen.provenances),
+        digest=digest(con, ids, chosen.provenances, chosen.held),
         selected_by=select.used(selector),
         provenances=chosen.provenances,
+        held=restriction.held(con, chosen.held),
     )
 
 
-def digest(con: Connection, ids: Sequence[str], provenances: Sequence[int]) -> str:
+def digest(
+    con: Connection, ids: Sequence[str], provenances: Sequence[int], held: Sequence[str] = ()
+) -> str:
     """Return the SHA-256 that binds a confirmation to these memories in their present wording."""
-    body = json.dumps([records.digests(con, ids), sorted(ids), sorted(provenances)])
+    kept = restriction.present(con, held)
+    body = json.dumps([records.digests(con, ids), sorted(ids), sorted(provenances), kept])
     return hashlib.sha256(body.encode()).hexdigest()
 
 
@@ -101,13 +107,14 @@ def forget(place: Place, planned: ForgetPlan, wait: float, *, tombstone: bool = 
         UsageError: The plan was altered, or its memories were changed or erased since.
         StoreError: The store is read-only or full; what was erased stays erased.
     """
-    if not planned.ids and not planned.provenances:
+    if not planned.ids and not planned.provenances and not planned.held:
         raise NotFoundError("nothing matches, nothing was erased")
     place.say("intent")
     # The id goes into a receipt, and a receipt knows no finer time than the day.
     ident = new_id(place.now.replace(hour=0, minute=0, second=0, microsecond=0))
+    held = [one.id for one in planned.held]
     with transaction(place.con, place.write_wait):
-        if digest(place.con, planned.ids, planned.provenances) != planned.digest:
+        if digest(place.con, planned.ids, planned.provenances, held) != planned.digest:
             raise UsageError(
                 "the plan was altered, or its memories have changed since", hint="make a new plan"
             )
@@ -120,6 +127,7 @@ def forget(place: Place, planned: ForgetPlan, wait: float, *, tombstone: bool = 
         day = place.now.date().isoformat()
         erasures.put(place.con, ident, day, planned.ids, tombstone=tombstone)
         erasures.advance(place.con, ident, "intent", {"provenance": detached})
+        restriction.defer(place.con, ident, held, tombstone=tombstone)
     return finish(place, ident, needles, wait)
 
 
@@ -242,4 +250,5 @@ def _receipt(
     done = erasures.get(place.con, ident)
     if done is None:
         raise StoreError(f"erasure {ident!r} vanished", hint="run 'mem doctor'")
-    return receipts.receipt(place.con, done, state=state, probes=probes, blocked_by=blocked)
+    made = receipts.receipt(place.con, done, state=state, probes=probes, blocked_by=blocked)
+    return evolve(made, held=restriction.count_deferred(place.con, ident))

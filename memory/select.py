@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
-from memory import records
+from memory import records, restriction, withheld
 from memory.db import Connection
 from memory.errors import NotFoundError, UsageError
 from memory.sanitise import canonical, validate
@@ -22,6 +22,7 @@ class Chosen:
     erase: list[int]
     keep: list[int]  # lose a provenance but are attested by another source
     provenances: tuple[int, ...]  # rows of the kept memories that go
+    held: tuple[str, ...] = ()  # ids that match and are restricted
 
 
 def used(selector: Selector) -> tuple[str, ...]:
@@ -47,8 +48,9 @@ def select(con: Connection, selector: Selector) -> Chosen:
     }
     sets = [pick[name]() for name in used(selector) if name in pick]
     matched = set.intersection(*sets) if sets else None
+    held = withheld.matching(con, selector)
     if not selector.source:
-        return Chosen(erase=sorted(matched or ()), keep=[], provenances=())
+        return Chosen(erase=sorted(matched or ()), keep=[], provenances=(), held=held)
     attested = _by_source(con, selector.source)
     if matched is not None:
         attested = {seq: rows for seq, rows in attested.items() if seq in matched}
@@ -64,12 +66,14 @@ def select(con: Connection, selector: Selector) -> Chosen:
         erase=sorted(set(attested) - set(keep)),
         keep=keep,
         provenances=tuple(sorted(row for seq in keep for row in attested[seq])),
+        held=held,
     )
 
 
 def _by_ids(con: Connection, ids: tuple[str, ...]) -> set[int]:
     found = records.by_ids(con, ids)
-    absent = tuple(ident for ident in ids if ident not in found)
+    known = {*found, *restriction.present(con, ids)}
+    absent = tuple(ident for ident in ids if ident not in known)
     if absent:
         raise NotFoundError(
             f"no memory has id {absent[0]!r}", hint="'mem list' shows ids", ids=absent
@@ -105,7 +109,7 @@ def _by_scope(con: Connection, path: str) -> set[int]:
     if not wanted.values:
         raise UsageError("the empty scope is the whole store", hint="name a level to forget")
     inside = [ident for ident, scope in records.scopes(con) if wanted.contains(scope)]
-    if not inside:
+    if not inside and not withheld.within(con, wanted):
         raise NotFoundError(f"no memory has scope '{wanted}'", hint="'mem stats' lists scopes")
     rows = con.execute(
         "SELECT seq FROM memory WHERE scope_id IN (SELECT value FROM json_each(?))",

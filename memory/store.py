@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from memory import correct, files, records, setting
+from memory import census, correct, files, records, setting
 from memory import forget as forgetting
 from memory import recall as recalling
 from memory import remember as remembering
@@ -163,7 +163,7 @@ class Store(Rights):
                     raise NotFoundError(
                         f"no memory has scope '{wanted}'", hint="'mem stats' lists scopes"
                     )
-            found = records.page(con, scopes=inside, kinds=kinds, limit=limit, before=before)
+            found = census.page(con, scopes=inside, kinds=kinds, limit=limit, before=before)
             return tuple(found)
 
     def edit(self, memory_id: str, change: correct.Change, *, wait: float = 5.0) -> Memory:
@@ -181,6 +181,7 @@ class Store(Rights):
         model, encoded = self._encode([after.draft])
         with self._writing() as con:
             remembering.admit_wording(before, after, Guard.of(con, self.home))
+            remembering.withheld(con, [after], erased="refuse")
             setting.put(con, setting.UNSEALED, "wording")
             correct.correct(con, self._seq(con, memory_id), after, embedder=model, encoded=encoded)
         with self._guard():

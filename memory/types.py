@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, get_args
 
+from memory.hold_types import HeldMemory, RelatedMemory
+
 Kind = Literal["fact", "preference", "decision", "rule", "event", "note", "turn"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -136,6 +138,8 @@ class ForgetPlan:
     digest: str  # SHA-256 over ids and wordings: binds a confirmation to this plan
     selected_by: tuple[str, ...]  # names of the selector fields used, never their content
     provenances: tuple[int, ...] = ()  # rows that go while their memory is kept
+    held: tuple[HeldMemory, ...] = ()  # match but stay: a legal hold restricts them
+    related: tuple[RelatedMemory, ...] = ()  # may say the same; they stay unless chosen, too
 
 
 ProbeResult = Literal["pass", "fail", "pending", "not_claimed"]
@@ -313,5 +317,8 @@ class Stats:
     erasures: int = 0
     pending_erasures: int = 0
     feedback: int = 0
+    restricted: int = 0  # memories that legal holds keep out of everything
+    holds: int = 0
+    holds_due: int = 0  # whose day of expiry has come: somebody has to look at them
     copies: tuple[str, ...] = ()  # exports and backups written outside the store
     bytes: int = 0  # all files of the store folder

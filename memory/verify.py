@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from memory import files, ledger, pages, seal, segments, vectors
+from memory import files, ledger, pages, restriction, seal, segments, vectors
 from memory.db import Connection, scratch_database
 from memory.needles import Needles, Windows, attested, scan, text_windows, vector_windows
 from memory.types import Count, FileRole, Probe, ProbeName, ProbeResult
@@ -95,6 +95,11 @@ def _rows(con: Connection, signals: Connection, ids: Sequence[str]) -> Probe:
         for where, sql in (
             (con, "SELECT count(*) FROM memory WHERE id IN (SELECT value FROM json_each(?))"),
             (
+                con,
+                "SELECT count(*) FROM restricted WHERE memory_id IN"
+                " (SELECT value FROM json_each(?))",
+            ),
+            (
                 signals,
                 "SELECT count(*) FROM signal WHERE memory_id IN (SELECT value FROM json_each(?))",
             ),
@@ -110,6 +115,7 @@ _ORPHANS = (
     "SELECT count(*) FROM lineage WHERE parent NOT IN (SELECT seq FROM memory)"
     " OR child NOT IN (SELECT seq FROM memory)",
     "SELECT count(*) FROM memory_fts_docsize WHERE id NOT IN (SELECT seq FROM memory)",
+    "SELECT count(*) FROM restricted WHERE memory_id NOT IN (SELECT memory_id FROM hold_memory)",
 )
 
 
@@ -177,7 +183,12 @@ def _residue(con: Connection, home: Path, place: Path, windows: Windows) -> int:
     hits = scan(place, windows)
     if not len(hits):
         return 0
-    return len(np.setdiff1d(hits, attested(hits, chain(_live_texts(con), ledger.words(home)))))
+    return len(
+        np.setdiff1d(
+            hits,
+            attested(hits, chain(_live_texts(con), restriction.words(con), ledger.words(home))),
+        )
+    )
 
 
 def _live_texts(con: Connection) -> Iterator[str]:

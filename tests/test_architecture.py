@@ -34,6 +34,16 @@ OWNERS = {
     "erasure_target": ("erasures", "erasures.finish"),
     "tombstone": ("tombstones", "holds keyed MACs, no content; tombstones.rotate drops them"),
     "signal": ("behavior", "behavior.erase"),
+    "hold": ("restriction", "restriction.drop_hold"),
+    "hold_memory": ("restriction", "restriction.drop_hold"),
+    "restricted": ("restriction", "holds.release: restriction.drops"),
+    "restricted_reading": ("restriction", "with restricted"),
+    "deferred": ("restriction", "with restricted"),
+    "hold_access": ("restriction", "with restricted"),
+    "recipient": ("disclosure", "holds names of programs and files that were given memories"),
+    "disclosure": ("disclosure", "disclosure.erase"),
+    "disclosed_range": ("disclosure", "holds keys of scopes, never reused"),
+    "notification": ("disclosure", "holds counts per recipient"),
 }
 # The doctor rebuilds the index, which writes no row of its own.
 REBUILDS = {("check", "memory_fts")}
