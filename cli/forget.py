@@ -2,13 +2,15 @@
 
 import sys
 import time
+from collections.abc import Sequence
 from typing import Annotated
 
-from cli import output
+from cli import output, related
 from cli.declare import Argument, Home, Json, Option
 from cli.opening import opened
 from cli.receipt import draw
 from memory.errors import MemError, NotFoundError, StoreError, UsageError
+from memory.hold_types import Notification
 from memory.types import ForgetPlan, PlannedMemory, Receipt, Selector
 from memory.wire import plain
 
@@ -29,6 +31,12 @@ def run(  # noqa: PLR0913 - one parameter per option
             "Those nothing else attests: a uri, the start of one and *, class:CLASS or root:NAME.",
         ),
     ] = "",
+    also: Annotated[
+        list[str] | None, Option("--also", "This related memory, too; may be repeated.", "ID")
+    ] = None,
+    with_related: Annotated[
+        bool, Option("--with-related", "All related memories of the plan, too.")
+    ] = False,
     dry_run: Annotated[bool, Option("--dry-run", "Show the plan and stop.")] = False,
     yes: Annotated[bool, Option("--yes -y", "Do not ask.")] = False,
     wait: Annotated[
@@ -44,9 +52,11 @@ def run(  # noqa: PLR0913 - one parameter per option
     """Erase memories physically and verify it.
 
     All that is given must match. The plan is always shown first, and you confirm it by typing the
-    number of memories. Ends with 3 when the bytes cannot go yet because another program holds the
-    file, with 4 when the verification found something. Keyed fingerprints of the erased texts stay,
-    by which they are refused when they come again; see 'mem guard'.
+    number of memories. Memories that may say the same in other words are offered beside it; what a
+    legal hold restricts stays, and is erased when that ends. Ends with 3 when the bytes cannot go
+    yet because another program holds the file, with 4 when the verification found something. Keyed
+    fingerprints of the erased texts stay, by which they are refused when they come again; see
+    'mem guard'.
     """
     if as_json and not (yes or dry_run):
         raise UsageError(
@@ -54,30 +64,43 @@ def run(  # noqa: PLR0913 - one parameter per option
         )
     chosen = Selector(ids=tuple(ids or ()), query=query, scope=scope, source=source)
     with opened(store) as memories:
-        plan = memories.plan_forget(chosen)
+        plan = memories.plan_forget(chosen, also=also or ())
+        if with_related and plan.related:
+            plan = related.with_all(memories, chosen, plan, also or ())
         if not as_json:
             show(plan)
+        if not (dry_run or yes or as_json) and plan.related:
+            plan = related.offered(memories, chosen, plan, also or ())
         if dry_run:
             if as_json:
                 output.emit({"plan": plan, "receipt": None})
             return 0
-        if not plan.ids and not plan.provenances:
+        if not plan.ids and not plan.provenances and not plan.held:
             raise NotFoundError("nothing matches, nothing was erased")
         if not yes:
             confirm(plan)
         began = time.perf_counter()
         with output.steps("forgetting") as say:
             receipt = memories.forget(plan, wait=wait, tombstone=not no_tombstone, say=say)
-        _done(plan, receipt, time.perf_counter() - began, as_json=as_json)
+        told = memories.notifications(receipt.erasure)
+        _done(plan, receipt, time.perf_counter() - began, told, as_json=as_json)
         return outcome(receipt)
 
 
-def _done(plan: ForgetPlan, receipt: Receipt, took: float, *, as_json: bool) -> None:
+def _done(
+    plan: ForgetPlan,
+    receipt: Receipt,
+    took: float,
+    told: Sequence[Notification],
+    *,
+    as_json: bool,
+) -> None:
     if as_json:
         output.emit({"plan": plan, "receipt": receipt})
     else:
         output.write()
         draw(plain(receipt), took=took)
+        related.afterwards(receipt, told)
 
 
 def outcome(receipt: Receipt) -> int:
@@ -96,6 +119,12 @@ def show(plan: ForgetPlan, *, limit: int = SHOWN) -> None:
     _excerpts(plan.memories, limit)
     if counts := output.tally(plan.counts):
         output.show(("rows that go: ", "dim"), counts)
+    if plan.held:
+        output.write()
+        related.held(plan)
+    if plan.related:
+        output.write()
+        related.show(plan, limit=limit)
     if plan.kept:
         output.write()
         output.show(
@@ -129,8 +158,9 @@ def confirm(plan: ForgetPlan) -> None:
             "an erasure has to be confirmed, and there is no terminal",
             hint="look at the plan with --dry-run, then add --yes",
         )
-    number = len(plan.ids) or len(plan.kept)
-    what = "memories to be erased" if plan.ids else "memories that lose a provenance"
+    number = len(plan.ids) or len(plan.kept) or len(plan.held)
+    what = "memories that lose a provenance" if plan.kept else "memories that are held"
+    what = "memories to be erased" if plan.ids else what
     sys.stdout.flush()
     sys.stderr.write(f"\nThis cannot be undone. Type the number of {what} to go on: ")
     sys.stderr.flush()

@@ -33,6 +33,7 @@ def show(found: Stats) -> None:
         ("without vector", f"{found.unembedded:,}"),
         ("feedback", f"{found.feedback:,}"),
         ("erasures", f"{found.erasures:,}, {found.pending_erasures:,} unfinished"),
+        *((("restricted", _held(found)),) if found.holds else ()),
         *(("copy", path) for path in found.copies),
     )
     output.table(("", ""), rows)
@@ -43,6 +44,11 @@ def show(found: Stats) -> None:
         output.bars(_largest(scopes), title="scope, sessions summed up", width=24)
     if len(scopes) > SCOPES:
         output.say(f"and {len(scopes) - SCOPES:,} more scopes; --json lists them")
+
+
+def _held(found: Stats) -> str:
+    due = f", {found.holds_due:,} due for review" if found.holds_due else ""
+    return f"{found.restricted:,} by {output.many(found.holds, 'hold')}{due}"
 
 
 def _without_sessions(counts: Mapping[str, int]) -> dict[str, int]:

@@ -18,12 +18,14 @@ from pathlib import Path
 
 from memory import (
     behavior,
+    disclosure,
     erasures,
     files,
     ledger,
     lineage,
     receipts,
     records,
+    related,
     restriction,
     seal,
     segments,
@@ -56,14 +58,19 @@ class Place:
     say: Progress = field(default=lambda _: None)  # told the name of each step
 
 
-def plan(con: Connection, selector: Selector) -> ForgetPlan:
+def plan(con: Connection, selector: Selector, also: Sequence[str] = ()) -> ForgetPlan:
     """Return what a forget would erase; changes nothing.
+
+    Args:
+        con: In a snapshot.
+        selector: What to forget.
+        also: Ids of related memories that go, too.
 
     Raises:
         UsageError: The selector names nothing.
         NotFoundError: An id does not exist.
     """
-    chosen = select.select(con, selector)
+    chosen = select.select(con, selector, also)
     memories = records.fetch(con, chosen.erase)
     kept = records.fetch(con, chosen.keep)
     ids = tuple(memories[seq].id for seq in chosen.erase)
@@ -73,9 +80,10 @@ def plan(con: Connection, selector: Selector) -> ForgetPlan:
         kept=tuple(_excerpt(kept[seq]) for seq in chosen.keep),
         counts=select.counts(con, chosen),
         digest=digest(con, ids, chosen.provenances, chosen.held),
-        selected_by=select.used(selector),
+        selected_by=(*select.used(selector), *(("also",) if also else ())),
         provenances=chosen.provenances,
         held=restriction.held(con, chosen.held),
+        related=tuple(related.related(con, chosen.erase, chosen.keep)),
     )
 
 
@@ -148,10 +156,15 @@ def finish(place: Place, ident: str, needles: Needles | None, wait: float) -> Re
     targets = erasures.targets(place.con, ident)
     if state.state == "intent":
         place.say("cascade")
+        with transaction(place.signals, place.write_wait):
+            disclosure.pin(place.signals, disclosure.where(place.con, targets))
         cascade(place, ident)
     place.say("artefacts")
     with transaction(place.signals, place.write_wait):
         signals = behavior.erase(place.signals, targets)
+        scopes = [number for number, _ in records.scopes(place.con)]
+        day = place.now.date().isoformat()
+        disclosure.erase(place.signals, ident, targets, day=day, scopes=scopes)
     indexes = files.erase_indexes(place.home)
     # Written before the seal: whatever comes after it leaves slack of its own.
     with transaction(place.con, place.write_wait):
@@ -251,4 +264,8 @@ def _receipt(
     if done is None:
         raise StoreError(f"erasure {ident!r} vanished", hint="run 'mem doctor'")
     made = receipts.receipt(place.con, done, state=state, probes=probes, blocked_by=blocked)
-    return evolve(made, held=restriction.count_deferred(place.con, ident))
+    return evolve(
+        made,
+        held=restriction.count_deferred(place.con, ident),
+        recipients=disclosure.kinds(place.signals, ident),
+    )

@@ -3,16 +3,16 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from memory import disclosure, holds, records, restriction, select, vectors
 from memory import forget as forgetting
-from memory import holds, restriction, select, vectors
-from memory.db import snapshot
+from memory.db import snapshot, transaction
+from memory.disclosing import Disclosing
 from memory.hold_types import AccessReason, Hold, HoldReport, HoldTerms, ReleasedHold
 from memory.remember import embedded_text
-from memory.safekeeping import Safekeeping
 from memory.types import Draft, Memory, Selector
 
 
-class Rights(Safekeeping):
+class Rights(Disclosing):
     """Subjects, requests, restriction and disclosure; `Store` is the class to use."""
 
     def place_hold(self, selector: Selector, terms: HoldTerms, *, wait: float = 5.0) -> Hold:
@@ -30,9 +30,11 @@ class Rights(Safekeeping):
         said = holds.checked(terms, self._clock())
         with self._writing() as con:
             chosen = select.select(con, selector)
+            live = records.fetch(con, [*chosen.erase, *chosen.keep])
+            self._pin([memory.id for memory in live.values()])
             ident = holds.place(
                 con,
-                sorted({*chosen.erase, *chosen.keep}),
+                sorted(live),
                 chosen.held,
                 said=said,
                 selected_by=select.used(selector),
@@ -94,6 +96,12 @@ class Rights(Safekeeping):
             )
             self._seal(wait)
         return ReleasedHold(returned=done.returned, still_held=done.still_held, receipts=receipts)
+
+    def _pin(self, ids: list[str]) -> None:
+        # What is restricted is in no range of a copy any more: nothing would tell who has it.
+        signals = self._behavior()
+        with transaction(signals, self._wait):
+            disclosure.pin(signals, disclosure.where(self._con, ids))
 
     def _encoded(self, back: list[Memory]) -> dict[str, NDArray[np.float32]]:
         model = self.embedder

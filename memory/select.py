@@ -1,7 +1,7 @@
 """Selecting what to forget: ids, words or a phrase, a scope, a source."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
 from memory import records, restriction, withheld
@@ -30,8 +30,8 @@ def used(selector: Selector) -> tuple[str, ...]:
     return tuple(f.name for f in fields(selector) if getattr(selector, f.name))
 
 
-def select(con: Connection, selector: Selector) -> Chosen:
-    """Return the memories that match every given field.
+def select(con: Connection, selector: Selector, also: Sequence[str] = ()) -> Chosen:
+    """Return the memories that match every given field, and those of the ids `also`.
 
     Raises:
         UsageError: No field is given, or one is malformed.
@@ -49,8 +49,9 @@ def select(con: Connection, selector: Selector) -> Chosen:
     sets = [pick[name]() for name in used(selector) if name in pick]
     matched = set.intersection(*sets) if sets else None
     held = withheld.matching(con, selector)
+    more = _by_ids(con, tuple(also))
     if not selector.source:
-        return Chosen(erase=sorted(matched or ()), keep=[], provenances=(), held=held)
+        return Chosen(erase=sorted(more.union(matched or ())), keep=[], provenances=(), held=held)
     attested = _by_source(con, selector.source)
     if matched is not None:
         attested = {seq: rows for seq, rows in attested.items() if seq in matched}
@@ -61,9 +62,11 @@ def select(con: Connection, selector: Selector) -> Chosen:
             (json.dumps(sorted(attested)),),
         ).fetchall()
     )
-    keep = sorted(seq for seq, rows in attested.items() if len(rows) < totals[seq])
+    keep = sorted(
+        seq for seq, rows in attested.items() if len(rows) < totals[seq] and seq not in more
+    )
     return Chosen(
-        erase=sorted(set(attested) - set(keep)),
+        erase=sorted(more.union(set(attested) - set(keep))),
         keep=keep,
         provenances=tuple(sorted(row for seq in keep for row in attested[seq])),
         held=held,

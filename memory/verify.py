@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from memory import files, ledger, pages, restriction, seal, segments, vectors
+from memory import disclosure, files, ledger, pages, restriction, seal, segments, vectors
 from memory.db import Connection, scratch_database
 from memory.needles import Needles, Windows, attested, scan, text_windows, vector_windows
 from memory.types import Count, FileRole, Probe, ProbeName, ProbeResult
@@ -65,11 +65,12 @@ def probes(
         ids: The erased memories.
         content: What was erased; None after an interruption, when it is no longer known.
     """
-    log = _log(con, home, content)  # first: to look for slack needs, and makes, an empty log
+    own = list(disclosure.words(signals))
+    log = _log(con, home, content, own)  # first: to look for slack needs, and makes, an empty log
     return [
         _rows(con, signals, ids),
         _text_index(con, content),
-        _bytes(con, home, content),
+        _bytes(con, home, content, own),
         _vectors(con, home, content),
         _slack(con, signals),
         _files(home),
@@ -102,6 +103,11 @@ def _rows(con: Connection, signals: Connection, ids: Sequence[str]) -> Probe:
             (
                 signals,
                 "SELECT count(*) FROM signal WHERE memory_id IN (SELECT value FROM json_each(?))",
+            ),
+            (
+                signals,
+                "SELECT count(*) FROM disclosure WHERE memory_id IN"
+                " (SELECT value FROM json_each(?))",
             ),
         )
     )
@@ -165,11 +171,11 @@ def _stems(texts: Sequence[str]) -> set[str]:
         scratch.close()
 
 
-def _bytes(con: Connection, home: Path, content: Needles | None) -> Probe:
+def _bytes(con: Connection, home: Path, content: Needles | None, own: Sequence[str]) -> Probe:
     if content is None:
         return _unknown("bytes")
     windows = text_windows(content.texts)
-    found = {place: _residue(con, home, place, windows) for place in files.walk(home)}
+    found = {place: _residue(con, home, place, windows, own) for place in files.walk(home)}
     total = sum(found.values())
     return Probe(
         name="bytes",
@@ -179,14 +185,16 @@ def _bytes(con: Connection, home: Path, content: Needles | None) -> Probe:
     )
 
 
-def _residue(con: Connection, home: Path, place: Path, windows: Windows) -> int:
+def _residue(con: Connection, home: Path, place: Path, windows: Windows, own: Sequence[str]) -> int:
     hits = scan(place, windows)
     if not len(hits):
         return 0
     return len(
         np.setdiff1d(
             hits,
-            attested(hits, chain(_live_texts(con), restriction.words(con), ledger.words(home))),
+            attested(
+                hits, chain(own, _live_texts(con), restriction.words(con), ledger.words(home))
+            ),
         )
     )
 
@@ -256,7 +264,7 @@ def _files(home: Path) -> Probe:
     return _probe("files", strange, {"files": known, "unknown": strange})
 
 
-def _log(con: Connection, home: Path, content: Needles | None) -> Probe:
+def _log(con: Connection, home: Path, content: Needles | None, own: Sequence[str]) -> Probe:
     logs = [place for place in files.walk(home) if place.name.endswith(("-wal", "-journal"))]
     left = sum(place.stat().st_size for place in logs)
     if not left:
@@ -265,7 +273,7 @@ def _log(con: Connection, home: Path, content: Needles | None) -> Probe:
         return _unknown("log")
     # The seal emptied the logs, but other processes go on writing.
     windows = text_windows(content.texts)
-    found = sum(_residue(con, home, place, windows) for place in logs)
+    found = sum(_residue(con, home, place, windows, own) for place in logs)
     return _probe("log", found, {"bytes": left, "found": found})
 
 
