@@ -30,6 +30,7 @@ def run(
     with opened(store) as memories:
         lines = (dumps(one) + "\n" for one in memories.export(scope))
         if file == "-":
+            memories.disclosed_copy("standard output", "export", scope=scope)
             sys.stdout.writelines(lines)
             return
         place = Path(file).expanduser().resolve()
@@ -38,14 +39,14 @@ def run(
                 "an export inside the store would fail every later erasure",
                 hint="choose another folder",
             )
-        count = written(memories, place, lines)
+        count = written(memories, place, lines, scope)
     if as_json:
         output.emit({"path": str(place), "memories": count})
     else:
         output.write(f"{output.many(count, 'memory')} in {place}")
 
 
-def written(memories: Store, place: Path, lines: Iterator[str]) -> int:
+def written(memories: Store, place: Path, lines: Iterator[str], scope: str = "") -> int:
     """Put the lines into a new private file, move it over `place`, return their number.
 
     The copy is registered first: one that was made and is not known would be worse than one that
@@ -60,7 +61,7 @@ def written(memories: Store, place: Path, lines: Iterator[str]) -> int:
                 count += 1
             out.flush()
             os.fsync(out.fileno())
-        memories.register_copy(place, "export")
+        memories.register_copy(place, "export", scope=scope)
         Path(name).replace(place)
     except BaseException:
         Path(name).unlink(missing_ok=True)

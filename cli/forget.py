@@ -2,14 +2,16 @@
 
 import sys
 import time
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from cli import output, person
+from cli import output, person, related
 from cli.declare import Argument, Home, Json, Option
 from cli.opening import opened
 from cli.person import excerpts
 from cli.receipt import draw
 from memory.errors import MemError, NotFoundError, StoreError, UsageError
+from memory.hold_types import Notification
 from memory.types import ForgetPlan, Receipt, Selector
 from memory.wire import plain
 
@@ -43,6 +45,12 @@ def run(  # noqa: PLR0913 - one parameter per option
         Literal["a", "b", "c", "d", "e", "f"] | None,
         Option("--ground", "Letter of Article 17(1); alone it records a request, too.", "LETTER"),
     ] = None,
+    also: Annotated[
+        list[str] | None, Option("--also", "This related memory, too; may be repeated.", "ID")
+    ] = None,
+    with_related: Annotated[
+        bool, Option("--with-related", "All related memories of the plan, too.")
+    ] = False,
     dry_run: Annotated[bool, Option("--dry-run", "Show the plan and stop.")] = False,
     yes: Annotated[bool, Option("--yes -y", "Do not ask.")] = False,
     wait: Annotated[
@@ -58,9 +66,11 @@ def run(  # noqa: PLR0913 - one parameter per option
     """Erase memories physically and verify it.
 
     All that is given must match. The plan is always shown first, and you confirm it by typing the
-    number of memories. Ends with 3 when the bytes cannot go yet because another program holds the
-    file, with 4 when the verification found something. Keyed fingerprints of the erased texts stay,
-    by which they are refused when they come again; see 'mem guard'.
+    number of memories. Memories that may say the same in other words are offered beside it; what a
+    legal hold restricts stays, and is erased when that ends. Ends with 3 when the bytes cannot go
+    yet because another program holds the file, with 4 when the verification found something. Keyed
+    fingerprints of the erased texts stay, by which they are refused when they come again; see
+    'mem guard'.
 
     With --subject what others said of the person stays unless --with-mentions, and what only has a
     name that other people bear, too, stays unless you give its id; see docs/subjects.md.
@@ -79,16 +89,20 @@ def run(  # noqa: PLR0913 - one parameter per option
     )
     with opened(store) as memories:
         asked = memories.request(request) if request else None
-        plan = memories.plan_forget(chosen)
+        plan = memories.plan_forget(chosen, also=also or ())
+        if with_related and plan.related:
+            plan = related.with_all(memories, chosen, plan, also or ())
         if not as_json:
             show(plan)
             if asked:
                 person.show_request(asked)
+        if not (dry_run or yes or as_json) and plan.related:
+            plan = related.offered(memories, chosen, plan, also or ())
         if dry_run:
             if as_json:
                 output.emit({"plan": plan, "receipt": None})
             return 0
-        if not plan.ids and not plan.provenances and not plan.people:
+        if not (plan.ids or plan.provenances or plan.people or plan.held):
             raise NotFoundError("nothing matches, nothing was erased")
         if not yes:
             confirm(plan)
@@ -102,11 +116,19 @@ def run(  # noqa: PLR0913 - one parameter per option
                 ground=ground or "",
                 say=say,
             )
-        _done(plan, receipt, time.perf_counter() - began, as_json=as_json)
+        told = memories.notifications(receipt.erasure)
+        _done(plan, receipt, time.perf_counter() - began, told, as_json=as_json)
         return outcome(receipt)
 
 
-def _done(plan: ForgetPlan, receipt: Receipt, took: float, *, as_json: bool) -> None:
+def _done(
+    plan: ForgetPlan,
+    receipt: Receipt,
+    took: float,
+    told: Sequence[Notification],
+    *,
+    as_json: bool,
+) -> None:
     if as_json:
         output.emit({"plan": plan, "receipt": receipt})
     else:
@@ -114,6 +136,7 @@ def _done(plan: ForgetPlan, receipt: Receipt, took: float, *, as_json: bool) -> 
         draw(plain(receipt), took=took)
         if plan.subject:
             person.aftermath(plan, receipt)
+        related.afterwards(receipt, told)
 
 
 def outcome(receipt: Receipt) -> int:
@@ -130,6 +153,12 @@ def show(plan: ForgetPlan, *, limit: int = SHOWN) -> None:
         _show(plan, limit)
     if counts := output.tally(plan.counts):
         output.show(("rows that go: ", "dim"), counts)
+    if plan.held:
+        output.write()
+        related.held(plan)
+    if plan.related:
+        output.write()
+        related.show(plan, limit=limit)
     if plan.kept:
         output.write()
         output.show(
@@ -164,9 +193,13 @@ def confirm(plan: ForgetPlan) -> None:
             "an erasure has to be confirmed, and there is no terminal",
             hint="look at the plan with --dry-run, then add --yes",
         )
-    number = len(plan.ids) or len(plan.kept) or len(plan.people)
-    what = "memories to be erased" if plan.ids else "memories that lose a provenance"
-    if not plan.ids and not plan.kept:
+    number = len(plan.ids) or len(plan.kept) or len(plan.people) or len(plan.held)
+    what = "memories that are held"
+    if plan.ids:
+        what = "memories to be erased"
+    elif plan.kept:
+        what = "memories that lose a provenance"
+    elif plan.people:
         what = "people whose names are to be erased"
     sys.stdout.flush()
     sys.stderr.write(f"\nThis cannot be undone. Type the number of {what} to go on: ")

@@ -34,6 +34,7 @@ def show(found: Stats) -> None:
         ("feedback", f"{found.feedback:,}"),
         ("erasures", f"{found.erasures:,}, {found.pending_erasures:,} unfinished"),
         *([("requests", _requests(found))] if found.open_requests else []),
+        *((("restricted", _held(found)),) if found.holds else ()),
         *(("copy", path) for path in found.copies),
     )
     output.table(("", ""), rows)
@@ -49,6 +50,11 @@ def show(found: Stats) -> None:
 def _requests(found: Stats) -> output.Cell:
     said = f"{found.open_requests:,} open, {found.overdue_requests:,} overdue"
     return (said, "bold red") if found.overdue_requests else said
+
+
+def _held(found: Stats) -> str:
+    due = f", {found.holds_due:,} due for review" if found.holds_due else ""
+    return f"{found.restricted:,} by {output.many(found.holds, 'hold')}{due}"
 
 
 def _without_sessions(counts: Mapping[str, int]) -> dict[str, int]:

@@ -80,6 +80,24 @@ VERBS: dict[str, Verb] = {
     "receipt verify": Verb("cli.receipt:verify", "Verify the ledger or one receipt", _STORE),
     "guard status": Verb("cli.guard:status", "Count the erased texts that are refused", _STORE),
     "guard rotate": Verb("cli.guard:rotate", "Let erased texts be stored again", _STORE),
+    "hold place": Verb("cli.hold:place", "Restrict memories: out of everything, on record", _STORE),
+    "hold list": Verb("cli.hold:list_", "List the legal holds", _STORE),
+    "hold show": Verb("cli.hold:show", "Show a hold, or read a restricted memory", _STORE),
+    "hold release": Verb("cli.hold:release", "End a hold", _STORE),
+    "recipients list": Verb(
+        "cli.recipients:list_", "List who was given memories, and what they were told", _STORE
+    ),
+    "recipients notified": Verb(
+        "cli.recipients:notified", "Record that a recipient was told of an erasure", _STORE
+    ),
+    "recipients impossible": Verb(
+        "cli.recipients:impossible", "Record that telling a recipient is impossible", _STORE
+    ),
+    "recipients disproportionate": Verb(
+        "cli.recipients:disproportionate",
+        "Record that telling a recipient would be disproportionate",
+        _STORE,
+    ),
     "mcp": Verb("cli.mcp:run", "Serve the store to agents over MCP", _AGENTS, threads=True),
     "mcp config": Verb("cli.mcp:config", "Print or write an MCP client's configuration", _AGENTS),
     "completion": Verb("cli.completion:run", "Print a shell completion script", _AGENTS),

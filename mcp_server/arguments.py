@@ -20,6 +20,10 @@ Ids = Annotated[
     tuple[Annotated[str, Field(max_length=64)], ...],
     Field(max_length=1_000, description="Ids of memories."),
 ]
+Also = Annotated[
+    tuple[Annotated[str, Field(max_length=64)], ...],
+    Field(max_length=200, description="Ids of `related` memories that the person wants gone, too."),
+]
 Kinds = Annotated[
     tuple[Kind, ...], Field(max_length=7, description="Only these kinds; empty: all of them.")
 ]

@@ -186,6 +186,7 @@ class Forgetting:
         source: arguments.Source = "",
         subject: arguments.Subject = "",
         with_mentions: arguments.Mentions = False,
+        also: arguments.Also = (),
         ctx: Context,
     ) -> Annotated[CallToolResult, ForgetAnswer] | InputRequiredResult:
         """Erase memories physically, after the person has confirmed. It cannot be undone.
@@ -202,9 +203,10 @@ class Forgetting:
             subject=subject,
             with_mentions=with_mentions,
         )
-        plan = await anyio.to_thread.run_sync(self._planned, selector, digest)
+        more = arguments.canonical(also)
+        plan = await anyio.to_thread.run_sync(self._planned, selector, digest, more)
         if not can_ask(ctx) or len(plan.ids) > shown.LISTED:
-            return self._by_hand(plan, selector)
+            return self._by_hand(plan, selector, more)
         if not is_version_at_least(ctx.protocol_version or "", STATELESS):
             state = await asked(ctx, plan)
         elif ctx.request_state is None:
@@ -216,26 +218,29 @@ class Forgetting:
             self._questions.take(ctx.request_state, plan.digest)
             state = judged((ctx.input_responses or {}).get(QUESTION), plan)
         if state == "by_hand":
-            return self._by_hand(plan, selector)
+            return self._by_hand(plan, selector, more)
         if state is not None:
             return answer(state)
         erase = partial(self._opening.store.forget, plan, wait=PATIENCE)
         return receipted(await anyio.to_thread.run_sync(erase))
 
-    def _planned(self, selector: Selector, digest: str) -> ForgetPlan:
-        plan = self._opening.store.plan_forget(selector)
+    def _planned(self, selector: Selector, digest: str, also: tuple[str, ...]) -> ForgetPlan:
+        plan = self._opening.store.plan_forget(selector, also=also)
         if not secrets.compare_digest(plan.digest, digest):
             raise UsageError(
                 "this is not what was planned: memories came or went since, or the selector"
                 " differs; nothing was erased",
                 hint="call forget_plan again and show the person what it says now",
             )
-        if not plan.ids and not plan.provenances and not plan.people:
+        if not (plan.ids or plan.provenances or plan.people or plan.held):
             raise UsageError("nothing matches, nothing was erased")
         return plan
 
-    def _by_hand(self, plan: ForgetPlan, selector: Selector) -> CallToolResult:
-        return answer("by_hand", command=command(plan, selector, self._opening.store.home))
+    def _by_hand(
+        self, plan: ForgetPlan, selector: Selector, also: tuple[str, ...]
+    ) -> CallToolResult:
+        home = self._opening.store.home
+        return answer("by_hand", command=command(plan, selector, home, also))
 
 
 def can_ask(ctx: Context[Any, Any]) -> bool:
@@ -246,8 +251,8 @@ def can_ask(ctx: Context[Any, Any]) -> bool:
 
 
 def amount(plan: ForgetPlan) -> int:
-    """Return the number a person types: memories that go, or that lose a source and stay."""
-    return len(plan.ids) or len(plan.kept) or len(plan.people)
+    """Return the number a person types: memories that go, lose a source, or are held; or people."""
+    return len(plan.ids) or len(plan.kept) or len(plan.people) or len(plan.held)
 
 
 def question(ctx: Context[Any, Any], plan: ForgetPlan) -> ElicitRequestFormParams:
@@ -294,15 +299,17 @@ def judged(given: object, plan: ForgetPlan) -> State | None:
     return None if str(typed).strip() == str(amount(plan)) else "wrong_number"
 
 
-def command(plan: ForgetPlan, selector: Selector, home: Path) -> str:
+def command(plan: ForgetPlan, selector: Selector, home: Path, also: tuple[str, ...] = ()) -> str:
     """Return the line a person runs to erase the same."""
     words = ["mem", "forget"]
-    if plan.provenances or plan.subject or len(plan.ids) > shown.LISTED:
+    if plan.provenances or plan.subject or plan.held or len(plan.ids) > shown.LISTED:
         words += selector.ids
         for name in ("query", "scope", "source", "subject"):
             if value := getattr(selector, name):
                 words += [f"--{name}", value]
         words += ["--with-mentions"] if selector.subject and selector.with_mentions else []
+        for ident in also:
+            words += ["--also", ident]
     else:
         words += plan.ids
     if home != Settings.from_env().home:

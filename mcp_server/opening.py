@@ -50,6 +50,7 @@ class Opening:
 
     def _upkeep(self, every: float) -> None:
         self._quietly(lambda store: store.recall("warm", limit=1, strict=False))
+        self._quietly(lambda store: store.notices(""))  # opens the file that recalls write to
         while not self._stop.wait(every):
             self._quietly(lambda store: store.resume(wait=0.0))
 

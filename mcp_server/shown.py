@@ -12,6 +12,7 @@ from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
 from memory import wire
+from memory.hold_types import HeldMemory, HoldGround, RelatedMemory, RelatedWhy
 from memory.sanitise import clean
 from memory.types import (
     Evidence,
@@ -85,14 +86,39 @@ class Attested(TypedDict):
 
 
 @closed
-class Excerpt(TypedDict):
-    """The beginning of one memory of a plan."""
+class Beginning(TypedDict):
+    """The beginning of one memory."""
 
     id: str
     kind: Kind
     scope: str
     excerpt: str
+
+
+@closed
+class Excerpt(Beginning):
+    """One memory of a plan, and why it is found by a person's name if it is."""
+
     why: Literal["", Evidence]
+
+
+@closed
+class Related(Beginning):
+    """A memory that may say the same as one that goes: `of` is that one's id."""
+
+    why: RelatedWhy
+    score: float
+    of: str
+
+
+@closed
+class Held(TypedDict):
+    """A memory that stays because a legal hold restricts it; no content."""
+
+    id: str
+    hold: str
+    ground: HoldGround
+    expires: str
 
 
 def line(text: str) -> str:
@@ -171,16 +197,42 @@ def excerpts(memories: Sequence[PlannedMemory]) -> list[Excerpt]:
     ]
 
 
+def related(found: Sequence[RelatedMemory]) -> list[Related]:
+    """Return the likeliest related memories of a plan, each on one line."""
+    return [
+        Related(
+            id=one.id,
+            kind=one.kind,
+            scope=line(one.scope),
+            excerpt=line(one.excerpt),
+            why=one.why,
+            score=one.score,
+            of=one.of,
+        )
+        for one in found[:EXCERPTS]
+    ]
+
+
+def held(found: Sequence[HeldMemory]) -> list[Held]:
+    """Return the first memories of a plan that stay under a hold."""
+    return [
+        Held(id=one.id, hold=one.hold, ground=one.ground, expires=one.expires)
+        for one in found[:LISTED]
+    ]
+
+
 def tally(plan: ForgetPlan) -> str:
     """Return what a plan would do, in words without content."""
     said = []
-    if plan.ids or not plan.kept:
+    if plan.ids or not (plan.kept or plan.held):
         said.append(f"{len(plan.ids)} {'memory' if len(plan.ids) == 1 else 'memories'}")
     if plan.kept:
         stay = f"{len(plan.kept)} {'memory that stays' if len(plan.kept) == 1 else 'that stay'}"
         said.append(f"one source of {stay}")
     if plan.people:
         said.append("all names of one person")
+    if plan.held:
+        said.append(f"{len(plan.held)} under a legal hold when that ends")
     return " and ".join(said)
 
 

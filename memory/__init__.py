@@ -18,6 +18,7 @@ from memory.errors import (
     StoreError,
     UsageError,
 )
+from memory.hold_types import Hold, HoldTerms
 from memory.store import Store
 from memory.types import (
     Draft,
@@ -48,6 +49,8 @@ __all__ = [
     "Finding",
     "ForgetPlan",
     "Hit",
+    "Hold",
+    "HoldTerms",
     "InvalidReceiptError",
     "LedgerReport",
     "MemError",

@@ -2,15 +2,30 @@
 
 import hashlib
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
-from memory import erasures, files, ledger, pages, records, seal, segments, setting, vectors
+from memory import (
+    erasures,
+    files,
+    ledger,
+    pages,
+    records,
+    requests,
+    restriction,
+    seal,
+    segments,
+    setting,
+    vectors,
+)
 from memory.db import Connection, DriverError, engine_version, identity, migrations
 from memory.errors import FAULTS
 from memory.types import Finding
 
 
-def check(con: Connection, signals: Connection, home: Path, space: str | None) -> list[Finding]:
+def check(
+    con: Connection, signals: Connection, home: Path, space: str | None, now: datetime
+) -> list[Finding]:
     """Run every check; reads only.
 
     Args:
@@ -18,6 +33,7 @@ def check(con: Connection, signals: Connection, home: Path, space: str | None) -
         signals: `behavior.db`.
         home: The store's folder.
         space: Vector space that recall uses; None when no model is loaded.
+        now: Tells which holds and requests are due.
     """
     return [
         Finding(check="engine", ok=True, detail=f"SQLite {engine_version()}"),
@@ -34,6 +50,8 @@ def check(con: Connection, signals: Connection, home: Path, space: str | None) -
         _lineage(con),
         _vectors(con, space),
         _erasures(con),
+        _holds(con, now),
+        requests.finding(con, now.date()),
         _sealed(con),
         _ledger(con, home),
         _files(home),
@@ -126,6 +144,24 @@ def _erasures(con: Connection) -> Finding:
         ok=pending == 0,
         detail=f"{pending} unfinished" if pending else "none unfinished",
         repair="close other programs that use the store; it is retried at every start",
+    )
+
+
+def _holds(con: Connection, now: datetime) -> Finding:
+    changed, twice, loose = restriction.damaged(con)
+    counts = {"changed without Letheon": changed, "live as well": twice, "without a hold": loose}
+    wrong = [f"{count} {what}" for what, count in counts.items() if count]
+    due = [one for one in restriction.holds(con, now) if one.due]
+    said = [f"hold {one.id} expired on {one.expires} and still holds" for one in due[:5]]
+    return Finding(
+        check="holds",
+        ok=not wrong and not due,
+        detail="; ".join([f"{restriction.count(con)} memories restricted", *wrong, *said]),
+        repair=(
+            "restore the folder from a backup"
+            if wrong
+            else "look at them with 'mem hold show'; 'mem hold release' ends one"
+        ),
     )
 
 

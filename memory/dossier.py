@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from memory import records, subjects
@@ -77,6 +77,45 @@ def resolve(con: Connection, text: str) -> Subject:
     if len(people) > 1:
         raise AmbiguousNameError(text, sorted(one.name for one in people.values()))
     return next(iter(people.values()), Subject(name=text))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Apart:
+    """What is known of a memory that is kept apart from the live ones."""
+
+    actor: str
+    user: str  # of its scope
+    texts: tuple[str, ...]  # text, title, uris
+    turn: bool
+
+
+def judge(con: Connection, subject: Subject) -> Callable[[Apart], Evidence | None]:
+    """Return what tells, as `find` does, why a memory kept apart is about a person, if it is."""
+    marks = _marks(con, subject)
+
+    def evidence(one: Apart) -> Evidence | None:
+        if _identity(marks, one.actor) == "own":
+            return "said_by"
+        if _identity(marks, one.user) == "own":
+            return "about"
+        if any(marks.sure.within(text) for text in one.texts):
+            others = (one.turn and one.actor) or marks.others.within("\n".join(one.texts))
+            return "mentions" if others else "about"
+        shared = "shared" in (_identity(marks, one.actor), _identity(marks, one.user))
+        return "shared_name" if shared or any(map(marks.shared.within, one.texts)) else None
+
+    return evidence
+
+
+def sufficient(*, mentions: bool, ids: bool) -> tuple[Evidence, ...]:
+    """Return the evidence by which a memory is chosen.
+
+    A name alone takes what is surely the person's; whoever gives ids has looked at each.
+    """
+    wanted: tuple[Evidence, ...] = ("said_by", "about")
+    if mentions or ids:
+        wanted += ("mentions",)
+    return (*wanted, "shared_name") if ids else wanted
 
 
 def find(con: Connection, subject: Subject) -> Found:

@@ -58,6 +58,28 @@ def finish(con: Connection, ident: str) -> None:
     advance(con, ident, "done")
 
 
+def reopen(con: Connection, ident: str, ids: Sequence[str], erased: Mapping[str, int]) -> None:
+    """Take up a finished erasure again: memories that it had asked for were erased only now."""
+    con.execute(
+        "UPDATE erasure SET memories = memories + ?, pid = ? WHERE id = ?",
+        (len(ids), os.getpid(), ident),
+    )
+    con.executemany(
+        "INSERT INTO erasure_target (erasure_id, memory_id) VALUES (?, ?)",
+        [(ident, memory_id) for memory_id in ids],
+    )
+    advance(con, ident, "erased", erased)
+
+
+def wanted(con: Connection, ids: Sequence[str]) -> int:
+    """Return how many of the memories an unfinished erasure names."""
+    (count,) = con.execute(
+        "SELECT count(*) FROM erasure_target WHERE memory_id IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(ids)),),
+    ).fetchone()
+    return int(count)
+
+
 def get(con: Connection, ident: str) -> Erasure | None:
     """Return one erasure."""
     row = con.execute(

@@ -3,7 +3,8 @@
 MemError                                                                  exit 1
 ├─ UsageError (ValueError)      bad scope, empty text, bad selector            2
 │  ├─ ErasedContentError        the content was erased on request
-│  └─ AmbiguousNameError        several people go by the name
+│  ├─ AmbiguousNameError        several people go by the name
+│  └─ HeldContentError          a legal hold restricts the content
 ├─ NotFoundError (LookupError)  memory, scope, erasure                         3
 ├─ StoreError                   the file, its engine or its folder             4
 │  ├─ StoreBusyError            another process holds the store
@@ -62,6 +63,19 @@ class AmbiguousNameError(UsageError):
             hint="give the whole name; if they are one person, 'mem subject alias' says so",
             ids=tuple(names),
         )
+
+
+class HeldContentError(UsageError):
+    """A legal hold restricts the content; `positions` are those in the batch."""
+
+    def __init__(self, positions: tuple[int, ...], of: int) -> None:
+        """Say which texts of a batch are refused, never what is held."""
+        where = f"text {positions[0] + 1} of {of}" if of > 1 else "this content"
+        super().__init__(
+            f"{where} is restricted by a legal hold and is refused",
+            hint="a person may see it with 'mem hold list' and end the hold",
+        )
+        self.positions = positions
 
 
 class NotFoundError(MemError, LookupError):

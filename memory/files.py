@@ -7,9 +7,12 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Literal
 
 from memory.db import Connection
 from memory.types import FileRole
+
+CopyRole = Literal["export", "backup"]
 
 DATABASE = "memory.db"
 BEHAVIOR = "behavior.db"

@@ -20,13 +20,16 @@ from typing import Literal
 from memory import (
     answering,
     behavior,
+    disclosure,
     erasures,
     files,
     ledger,
     lineage,
     receipts,
     records,
+    related,
     requests,
+    restriction,
     seal,
     segments,
     select,
@@ -67,14 +70,19 @@ class Place:
     say: Progress = field(default=lambda _: None)  # told the name of each step
 
 
-def plan(con: Connection, selector: Selector) -> ForgetPlan:
+def plan(con: Connection, selector: Selector, also: Sequence[str] = ()) -> ForgetPlan:
     """Return what a forget would erase; changes nothing.
+
+    Args:
+        con: In a snapshot.
+        selector: What to forget.
+        also: Ids of related memories that go, too.
 
     Raises:
         UsageError: The selector names nothing.
         NotFoundError: An id does not exist.
     """
-    chosen = select.select(con, selector)
+    chosen = select.select(con, selector, also)
     memories = records.fetch(con, chosen.erase)
     kept = records.fetch(con, chosen.keep)
     left = records.fetch(con, chosen.aside)
@@ -85,22 +93,30 @@ def plan(con: Connection, selector: Selector) -> ForgetPlan:
         memories=tuple(_excerpt(memories[seq], chosen.why.get(seq, "")) for seq in chosen.erase),
         kept=tuple(_excerpt(kept[seq]) for seq in chosen.keep),
         counts=select.counts(con, chosen),
-        digest=digest(con, ids, chosen.provenances, people),
-        selected_by=select.used(selector),
+        digest=digest(con, ids, chosen.provenances, people=people, held=chosen.held),
+        selected_by=(*select.used(selector), *(("also",) if also else ())),
         provenances=chosen.provenances,
         subject=chosen.person.name if chosen.person else "",
         people=people,
         names=chosen.person.every if chosen.person and people else (),
         aside=tuple(_excerpt(left[seq], chosen.why.get(seq, "")) for seq in chosen.aside),
+        held=restriction.held(con, chosen.held),
+        related=tuple(related.related(con, chosen.erase, [*chosen.keep, *chosen.aside])),
     )
 
 
 def digest(
-    con: Connection, ids: Sequence[str], provenances: Sequence[int], people: Sequence[str] = ()
+    con: Connection,
+    ids: Sequence[str],
+    provenances: Sequence[int],
+    *,
+    people: Sequence[str] = (),
+    held: Sequence[str] = (),
 ) -> str:
     """Return the SHA-256 that binds a confirmation to these memories in their present wording."""
-    bound = [records.digests(con, ids), sorted(ids), sorted(provenances)]
-    body = json.dumps([*bound, sorted(people)] if people else bound)
+    kept = restriction.present(con, held)
+    bound = [records.digests(con, ids), sorted(ids), sorted(provenances), sorted(people), kept]
+    body = json.dumps(bound)
     return hashlib.sha256(body.encode()).hexdigest()
 
 
@@ -132,13 +148,16 @@ def forget(
             request cannot be answered by it.
         StoreError: The store is read-only or full; what was erased stays erased.
     """
-    if not planned.ids and not planned.provenances and not planned.people:
+    if not (planned.ids or planned.provenances or planned.people or planned.held):
         raise NotFoundError("nothing matches, nothing was erased")
     place.say("intent")
     # The id goes into a receipt, and a receipt knows no finer time than the day.
     ident = new_id(place.now.replace(hour=0, minute=0, second=0, microsecond=0))
+    held = [one.id for one in planned.held]
     with transaction(place.con, place.write_wait):
-        present = digest(place.con, planned.ids, planned.provenances, planned.people)
+        present = digest(
+            place.con, planned.ids, planned.provenances, people=planned.people, held=held
+        )
         if present != planned.digest:
             raise UsageError(
                 "the plan was altered, or its memories have changed since", hint="make a new plan"
@@ -155,6 +174,7 @@ def forget(
         erasures.put(place.con, ident, day, planned.ids, tombstone=tombstone)
         gone = answering.begin(place.con, place.home, ident, planned, answers, place.now)
         erasures.advance(place.con, ident, "intent", {"provenance": detached, **gone})
+        restriction.defer(place.con, ident, held, tombstone=tombstone)
     return finish(place, ident, needles, wait)
 
 
@@ -175,10 +195,15 @@ def finish(place: Place, ident: str, needles: Needles | None, wait: float) -> Re
     targets = erasures.targets(place.con, ident)
     if state.state == "intent":
         place.say("cascade")
+        with transaction(place.signals, place.write_wait):
+            disclosure.pin(place.signals, disclosure.where(place.con, targets))
         cascade(place, ident)
     place.say("artefacts")
     with transaction(place.signals, place.write_wait):
         signals = behavior.erase(place.signals, targets)
+        scopes = [number for number, _ in records.scopes(place.con)]
+        day = place.now.date().isoformat()
+        disclosure.erase(place.signals, ident, targets, day=day, scopes=scopes)
     indexes = files.erase_indexes(place.home)
     # Written before the seal: whatever comes after it leaves slack of its own.
     with transaction(place.con, place.write_wait):
@@ -278,4 +303,9 @@ def _receipt(
     done = erasures.get(place.con, ident)
     if done is None:
         raise StoreError(f"erasure {ident!r} vanished", hint="run 'mem doctor'")
-    return receipts.receipt(place.con, done, state=state, probes=probes, blocked_by=blocked)
+    made = receipts.receipt(place.con, done, state=state, probes=probes, blocked_by=blocked)
+    return evolve(
+        made,
+        held=restriction.count_deferred(place.con, ident),
+        recipients=disclosure.kinds(place.signals, ident),
+    )

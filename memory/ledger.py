@@ -87,7 +87,9 @@ def prepare(con: Connection, home: Path) -> None:
 
 
 def append(con: Connection, home: Path, written: Receipt) -> None:
-    """Append a receipt, unless the last one of its erasure has the same state.
+    """Append a receipt, unless the last one of its erasure says the same.
+
+    That is the same state, of as many memories, as many of them held.
 
     The caller's write transaction is what orders appenders. The line is durable before the store
     counts it: a crash in between leaves an entry that the next append counts.
@@ -97,7 +99,8 @@ def append(con: Connection, home: Path, written: Receipt) -> None:
     """
     try:
         now = _caught_up(con, home)
-        if _last_state(home, written.erasure) != written.state:
+        says = written.state, written.memories, written.held
+        if _last(home, written.erasure) != says:
             key = signing.obtain(home, now.keys)
             entry = sealed(plain(written), now.last, key)
             line = canonical(entry) + b"\n"
@@ -333,14 +336,15 @@ def _counted(told: Known, line: bytes, local: Collection[str]) -> Known:
     return replace(told, entries=told.entries + 1, last=entry["hash"], keys=tuple(keys))
 
 
-def _last_state(home: Path, erasure: str) -> str:
-    state = ""
+def _last(home: Path, erasure: str) -> tuple[str, int, int] | None:
+    last = None
     for line in lines(home)[0]:
         if erasure.encode() in line:
             with contextlib.suppress(InvalidReceiptError):
                 found = parsed(line)["receipt"]
-                state = found["state"] if found["erasure"] == erasure else state
-    return state
+                if found["erasure"] == erasure:
+                    last = found["state"], found["memories"], found["held"]
+    return last
 
 
 def _write(place: Path, line: bytes) -> None:

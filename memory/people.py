@@ -1,5 +1,6 @@
 """People a store knows about, and what they asked for: Articles 12, 15 to 17 and 20 GDPR."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
@@ -7,7 +8,6 @@ from typing import Any
 from memory import (
     answering,
     dossier,
-    files,
     naming,
     records,
     references,
@@ -17,15 +17,15 @@ from memory import (
 )
 from memory import requests as asked
 from memory.db import Connection, snapshot
+from memory.disclosing import Disclosing
 from memory.errors import NotFoundError, UsageError
-from memory.safekeeping import Safekeeping
 from memory.subjects import Name, Subject
 from memory.types import EVIDENCE, Ground, IdentityCheck, RecipientKind, Requester
 
 WAIT = 5.0  # seconds for a seal after names went; a reader delays it to the next start
 
 
-class People(Safekeeping):
+class People(Disclosing):
     """Subjects and their requests; `Store` is the class to use."""
 
     def subjects(self) -> tuple[Subject, ...]:
@@ -133,14 +133,8 @@ class People(Safekeeping):
         return tuple(one for one in asked.list_(con, self._today()) if one.reference in macs)
 
     def _recipients(self, ids: Sequence[str]) -> dict[RecipientKind, int]:
-        """Return how many recipients of each kind may have been given some of these memories."""
-        if not ids:
-            return {}
-        kinds: dict[RecipientKind, int] = {}
-        for _, role, _ in files.copies(self._con):
-            kind: RecipientKind = "backup" if role == "backup" else "export"
-            kinds[kind] = kinds.get(kind, 0) + 1
-        return kinds
+        """Return how many recipients of each kind were given some of these memories."""
+        return dict(Counter(one.kind for one in self.recipients(ids))) if ids else {}
 
     def export_subject(self, name: str, article: subject_export.Article = "15") -> dict[str, Any]:
         """Return all about a person in a documented form: Article 15, or what Article 20 gives.

@@ -318,32 +318,6 @@ def replace(con: Connection, seq: int, draft: Draft, scope: Scope) -> None:
     erase_unused_names(con)
 
 
-def page(
-    con: Connection,
-    *,
-    scopes: Sequence[int] | None,
-    kinds: Sequence[str],
-    limit: int,
-    before: str,
-) -> list[Memory]:
-    """Return memories, newest first, older than the id `before` when one is given."""
-    rows = con.execute(
-        "SELECT * FROM memory_row"
-        " WHERE (? IS NULL OR scope_id IN (SELECT value FROM json_each(?)))"
-        " AND (? IS NULL OR kind IN (SELECT value FROM json_each(?)))"
-        " AND (? = '' OR seq < (SELECT seq FROM memory WHERE id = ?))"
-        " ORDER BY seq DESC LIMIT ?",
-        (
-            *(2 * (None if scopes is None else json.dumps(list(scopes)),)),
-            *(2 * (json.dumps(list(kinds)) if kinds else None,)),
-            before,
-            before,
-            limit,
-        ),
-    )
-    return [_memory(row) for row in rows]
-
-
 def stream(con: Connection, scopes: Sequence[int] | None) -> Iterator[Memory]:
     """Yield every memory in order of arrival, in bounded memory and without a long read mark."""
     last = 0
@@ -361,25 +335,61 @@ def stream(con: Connection, scopes: Sequence[int] | None) -> Iterator[Memory]:
         yield from (found[seq] for seq in sorted(found))
 
 
-def totals(con: Connection) -> tuple[int, int, dict[str, int], dict[str, int]]:
-    """Return the number of memories and of provenances, and memories by kind and by scope."""
-    by_kind = con.execute("SELECT kind, count(*) FROM memory GROUP BY kind ORDER BY 2 DESC, 1")
-    by_scope = con.execute(
-        "SELECT s.path, count(*) FROM memory m JOIN scope s ON s.id = m.scope_id"
-        " GROUP BY s.id ORDER BY 2 DESC, 1"
-    )
-    kinds, paths = dict(by_kind.fetchall()), dict(by_scope.fetchall())
-    (attested,) = con.execute("SELECT count(*) FROM provenance").fetchone()
-    return sum(kinds.values()), int(attested), kinds, paths
+def put_back(con: Connection, memory_id: str) -> int:
+    """Write a restricted memory back as it was, into its place; return its seq, not yet indexed.
+
+    A provenance whose idempotency key was used again meanwhile loses the key.
+    """
+    for sql in _PUT_BACK:
+        con.execute(sql, (memory_id,))
+    seq, path = con.execute(
+        "SELECT m.seq, s.path FROM memory m JOIN scope s ON s.id = m.scope_id WHERE m.id = ?",
+        (memory_id,),
+    ).fetchone()
+    if Scope.parse(path).session:
+        before, after = beside(con, path, seq)
+        # A neighbour that was moved into the session stands beside the chain: it keeps its links.
+        for here, sql, link in ((before, *_AFTER), (after, *_BEFORE)):
+            if con.execute(sql, (seq, here, after if here == before else before)).rowcount:
+                con.execute(link, (here, seq))
+    return int(seq)
 
 
-def sample(con: Connection, count: int) -> tuple[str, ...]:
-    """Return up to `count` texts at even distances in order of arrival."""
-    (total,) = con.execute("SELECT count(*) FROM memory").fetchone()
-    step = max(1, total // max(count, 1))
-    rows = con.execute(
-        "SELECT text FROM (SELECT text, row_number() OVER (ORDER BY seq) - 1 AS n FROM memory)"
-        " WHERE n % ? = 0 ORDER BY n LIMIT ?",
-        (step, count),
-    )
-    return tuple(text for (text,) in rows)
+def beside(con: Connection, path: str, seq: int) -> tuple[int | None, int | None]:
+    """Return the memories of a scope that arrived just before and just after a place."""
+    before, after = con.execute(
+        "SELECT max(CASE WHEN m.seq < ? THEN m.seq END), min(CASE WHEN m.seq > ? THEN m.seq END)"
+        " FROM memory m JOIN scope s ON s.id = m.scope_id WHERE s.path = ?",
+        (seq, seq, path),
+    ).fetchone()
+    return before, after
+
+
+_AFTER = (
+    "UPDATE memory SET next_seq = ? WHERE seq = ? AND next_seq IS ?",
+    "UPDATE memory SET prev_seq = ? WHERE seq = ?",
+)
+_BEFORE = (
+    "UPDATE memory SET prev_seq = ? WHERE seq = ? AND prev_seq IS ?",
+    "UPDATE memory SET next_seq = ? WHERE seq = ?",
+)
+_PUT_BACK = (
+    "INSERT INTO scope (path) SELECT scope FROM restricted"
+    " WHERE memory_id = ? ON CONFLICT DO NOTHING",
+    "INSERT INTO actor (name) SELECT actor FROM restricted"
+    " WHERE memory_id = ? ON CONFLICT DO NOTHING",
+    "INSERT INTO actor (name) SELECT p.value ->> 2 FROM restricted r, json_each(r.provenances) p"
+    " WHERE r.memory_id = ? ON CONFLICT DO NOTHING",
+    "INSERT INTO memory (seq, id, text, kind, title, scope_id, actor_id, at, recorded_at,"
+    " valid_from, valid_to, identity, digest)"
+    " SELECT r.seq, r.memory_id, r.text, r.kind, r.title, s.id, a.id, r.at, r.recorded_at,"
+    " r.valid_from, r.valid_to, r.identity, r.digest"
+    " FROM restricted r JOIN scope s ON s.path = r.scope JOIN actor a ON a.name = r.actor"
+    " WHERE r.memory_id = ?",
+    "INSERT INTO provenance (seq, root, source, actor_id, uri, at, recorded_at, key)"
+    " SELECT r.seq, p.value ->> 0, p.value ->> 1, a.id, p.value ->> 3, p.value ->> 4,"
+    " p.value ->> 5, CASE WHEN NOT EXISTS (SELECT 1 FROM provenance q WHERE"
+    "  q.root = p.value ->> 0 AND q.key = p.value ->> 6) THEN p.value ->> 6 END"
+    " FROM restricted r, json_each(r.provenances) p JOIN actor a ON a.name = p.value ->> 2"
+    " WHERE r.memory_id = ? ORDER BY p.key",
+)

@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import cast
+from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from memory import lineage, records, vectors
+from memory import lineage, records, restriction, vectors
 from memory.clock import millis
 from memory.db import Connection
 from memory.embedder import Embedder
-from memory.errors import ErasedContentError, UsageError
+from memory.errors import ErasedContentError, HeldContentError, UsageError
 from memory.ids import new_id
 from memory.sanitise import validate
 from memory.scope import Scope
@@ -150,6 +150,33 @@ def refused(con: Connection, batch: Sequence[Prepared], guard: Guard) -> tuple[i
         and _by_key(con, one.draft) is None
         and records.find(con, records.identity(one.draft, one.scope)) is None
     )
+
+
+def withheld(
+    con: Connection, batch: Sequence[Prepared], *, erased: Literal["refuse", "skip", "allow"]
+) -> tuple[int, ...]:
+    """Return the positions of drafts that say what a legal hold restricts.
+
+    What the store holds live besides the restricted memory may be said again.
+
+    Raises:
+        HeldContentError: There are some, and they are not to be skipped.
+    """
+    if not restriction.any_held(con):
+        return ()
+    found = tuple(
+        position
+        for position, one in enumerate(batch)
+        if restriction.refuses(
+            con,
+            records.identity(one.draft, one.scope),
+            filter(None, (one.draft.title, one.draft.text)),
+        )
+        and records.find(con, records.identity(one.draft, one.scope)) is None
+    )
+    if found and erased != "skip":
+        raise HeldContentError(found, len(batch))
+    return found
 
 
 def admit_wording(before: Memory, after: Prepared, guard: Guard) -> None:

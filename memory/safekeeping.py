@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from memory import export, files
 from memory.scope import Scope
@@ -22,7 +22,7 @@ class Safekeeping(Upkeep):
                 return
             yield line
 
-    def register_copy(self, place: Path, role: Literal["export", "backup"]) -> None:
+    def register_copy(self, place: Path, role: files.CopyRole) -> None:
         """Remember that a copy was written outside the store, so that a receipt can say so."""
         with self._writing() as con:
             files.register(con, place.resolve(), role, self._clock())

@@ -1,10 +1,10 @@
 """Selecting what to forget: ids, words or a phrase, a scope, a source, a person."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
-from memory import dossier, records
+from memory import dossier, records, restriction, withheld
 from memory.db import Connection
 from memory.errors import NotFoundError, UsageError
 from memory.sanitise import canonical, validate
@@ -27,6 +27,7 @@ class Chosen:
     people: tuple[str, ...] = ()  # ids of people whose names go
     why: Mapping[int, Evidence] = field(default_factory=dict)  # of memories found by a person
     aside: tuple[int, ...] = ()  # found by the person's names, and not chosen
+    held: tuple[str, ...] = ()  # ids that match and are restricted
 
 
 def used(selector: Selector) -> tuple[str, ...]:
@@ -35,8 +36,8 @@ def used(selector: Selector) -> tuple[str, ...]:
     return tuple(name for name in named if selector.subject or name != "with_mentions")
 
 
-def select(con: Connection, selector: Selector) -> Chosen:
-    """Return the memories that match every given field.
+def select(con: Connection, selector: Selector, also: Sequence[str] = ()) -> Chosen:
+    """Return the memories that match every given field, and those of the ids `also`.
 
     Raises:
         UsageError: No field is given, or one is malformed.
@@ -54,10 +55,12 @@ def select(con: Connection, selector: Selector) -> Chosen:
     }
     sets = [pick[name]() for name in used(selector) if name in pick]
     matched = set.intersection(*sets) if sets else None
+    held = withheld.matching(con, selector)
+    more = _by_ids(con, tuple(also))
     if selector.subject:
-        return _by_subject(con, selector, matched)
+        return _by_subject(con, selector, matched, more, held)
     if not selector.source:
-        return Chosen(erase=sorted(matched or ()), keep=[], provenances=())
+        return Chosen(erase=sorted(more.union(matched or ())), keep=[], provenances=(), held=held)
     attested = _by_source(con, selector.source)
     if matched is not None:
         attested = {seq: rows for seq, rows in attested.items() if seq in matched}
@@ -68,17 +71,21 @@ def select(con: Connection, selector: Selector) -> Chosen:
             (json.dumps(sorted(attested)),),
         ).fetchall()
     )
-    keep = sorted(seq for seq, rows in attested.items() if len(rows) < totals[seq])
+    keep = sorted(
+        seq for seq, rows in attested.items() if len(rows) < totals[seq] and seq not in more
+    )
     return Chosen(
-        erase=sorted(set(attested) - set(keep)),
+        erase=sorted(more.union(set(attested) - set(keep))),
         keep=keep,
         provenances=tuple(sorted(row for seq in keep for row in attested[seq])),
+        held=held,
     )
 
 
 def _by_ids(con: Connection, ids: tuple[str, ...]) -> set[int]:
     found = records.by_ids(con, ids)
-    absent = tuple(ident for ident in ids if ident not in found)
+    known = {*found, *restriction.present(con, ids)}
+    absent = tuple(ident for ident in ids if ident not in known)
     if absent:
         raise NotFoundError(
             f"no memory has id {absent[0]!r}", hint="'mem list' shows ids", ids=absent
@@ -114,7 +121,7 @@ def _by_scope(con: Connection, path: str) -> set[int]:
     if not wanted.values:
         raise UsageError("the empty scope is the whole store", hint="name a level to forget")
     inside = [ident for ident, scope in records.scopes(con) if wanted.contains(scope)]
-    if not inside:
+    if not inside and not withheld.within(con, wanted):
         raise NotFoundError(f"no memory has scope '{wanted}'", hint="'mem stats' lists scopes")
     rows = con.execute(
         "SELECT seq FROM memory WHERE scope_id IN (SELECT value FROM json_each(?))",
@@ -147,20 +154,21 @@ def _by_source(con: Connection, source: str) -> dict[int, list[int]]:
     return found
 
 
-def _by_subject(con: Connection, selector: Selector, matched: set[int] | None) -> Chosen:
+def _by_subject(
+    con: Connection,
+    selector: Selector,
+    matched: set[int] | None,
+    more: set[int],
+    held: tuple[str, ...],
+) -> Chosen:
     found = dossier.find(con, dossier.resolve(con, selector.subject))
     inside = set(found.why) | set(found.said)
     if matched is not None:
         inside &= matched
     if selector.source:
         inside &= set(_by_source(con, selector.source))
-    # Whoever gives ids has looked at each; a name alone takes what is surely the person's.
-    wanted: tuple[Evidence, ...] = ("said_by", "about")
-    if selector.with_mentions or selector.ids:
-        wanted += ("mentions",)
-    if selector.ids:
-        wanted += ("shared_name",)
-    erase = found.seqs(*wanted) & inside
+    wanted = dossier.sufficient(mentions=selector.with_mentions, ids=bool(selector.ids))
+    erase = (found.seqs(*wanted) & inside) | more
     keep = sorted((set(found.said) & inside) - erase)
     whole = not (selector.ids or selector.query or selector.scope or selector.source)
     person = found.subject
@@ -172,6 +180,7 @@ def _by_subject(con: Connection, selector: Selector, matched: set[int] | None) -
         people=(person.id,) if whole and person.id else (),
         why=found.why,
         aside=tuple(sorted((set(found.why) & inside) - erase)),
+        held=held,
     )
 
 

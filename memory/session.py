@@ -210,6 +210,7 @@ class Session:
             out = () if erased == "allow" else remembering.refused(con, batch, guard)
             if out and erased == "refuse":
                 raise ErasedContentError(out, len(batch))
+            out += remembering.withheld(con, batch, erased=erased)
             if out:
                 kept = [at for at in range(len(batch)) if at not in set(out)]
                 batch = [batch[at] for at in kept]

@@ -4,6 +4,8 @@ from memory.db import Connection
 
 UNSEALED = "unsealed"  # content was replaced and its bytes are still in the file
 
+UNDISCLOSED = "undisclosed"  # disclosures to agents that could not be recorded
+
 
 def get(con: Connection, name: str, default: str = "") -> str:
     """Return a value."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from memory import correct, files, records, setting
+from memory import census, correct, files, records, setting
 from memory import forget as forgetting
 from memory import recall as recalling
 from memory import remember as remembering
@@ -102,6 +102,7 @@ class Store(Rights):
         budget: int | None = None,
         lexical: bool = False,
         strict: bool = True,
+        recipient: str = "",
     ) -> Recalled:
         """Return the memories that best answer `query`, with the reasons of each.
 
@@ -117,6 +118,7 @@ class Store(Rights):
             budget: At most so many estimated tokens of text in all.
             lexical: Leave the vectors out.
             strict: Refuse a scope that no memory has; else broader memories answer alone.
+            recipient: The agent that is given the answer, for the record; none for a person.
 
         Raises:
             UsageError: An argument is not acceptable.
@@ -140,22 +142,35 @@ class Store(Rights):
             channels = recalling.Channels(
                 directory=self._directory, lexical=self._lexical, embedder=model, index=self._index
             )
-            return recalling.recall(con, asked, channels, self._clock())
+            found = recalling.recall(con, asked, channels, self._clock())
+        self.given([hit.memory.id for hit in found.hits], recipient)
+        return found
 
-    def get(self, memory_id: str) -> Memory:
-        """Return one memory with all its provenances.
+    def get(self, memory_id: str, *, recipient: str = "") -> Memory:
+        """Return one memory with all its provenances; `recipient` is the agent that gets it.
 
         Raises:
             NotFoundError: There is none with this id.
         """
         with self._guard() as con, snapshot(con):
             seq = self._seq(con, memory_id)
-            return records.attested(con, [seq])[seq]
+            found = records.attested(con, [seq])[seq]
+        self.given([found.id], recipient)
+        return found
 
     def list(
-        self, *, scope: str = "", kinds: Sequence[Kind] = (), limit: int = 50, before: str = ""
+        self,
+        *,
+        scope: str = "",
+        kinds: Sequence[Kind] = (),
+        limit: int = 50,
+        before: str = "",
+        recipient: str = "",
     ) -> tuple[Memory, ...]:
-        """Return the memories inside a scope, newest first, older than the id `before`."""
+        """Return the memories inside a scope, newest first, older than the id `before`.
+
+        `recipient` is the agent that gets them, for the record.
+        """
         with self._guard() as con, snapshot(con):
             inside = None
             if scope:
@@ -165,8 +180,9 @@ class Store(Rights):
                     raise NotFoundError(
                         f"no memory has scope '{wanted}'", hint="'mem stats' lists scopes"
                     )
-            found = records.page(con, scopes=inside, kinds=kinds, limit=limit, before=before)
-            return tuple(found)
+            found = census.page(con, scopes=inside, kinds=kinds, limit=limit, before=before)
+        self.given([memory.id for memory in found], recipient)
+        return tuple(found)
 
     def edit(self, memory_id: str, change: correct.Change, *, wait: float = 5.0) -> Memory:
         """Correct a memory in place and seal the file, so that the old wording is gone from it.
@@ -181,23 +197,30 @@ class Store(Rights):
         before = self.get(memory_id)
         after = remembering.prepare(correct.changed(before, change))
         model, encoded = self._encode([after.draft])
+        if change.scope is not None:
+            with self._guard():
+                self._pin([memory_id])
         with self._writing() as con:
             remembering.admit_wording(before, after, Guard.of(con, self.home))
+            remembering.withheld(con, [after], erased="refuse")
             setting.put(con, setting.UNSEALED, "wording")
             correct.correct(con, self._seq(con, memory_id), after, embedder=model, encoded=encoded)
         with self._guard():
             self._seal(wait)
         return self.get(memory_id)
 
-    def plan_forget(self, selector: Selector) -> ForgetPlan:
+    def plan_forget(self, selector: Selector, *, also: Sequence[str] = ()) -> ForgetPlan:
         """Return what a forget would erase; changes nothing.
+
+        The plan's `related` are memories that may say the same as some that go: they stay, unless
+        their ids are given as `also` for a second plan.
 
         Raises:
             UsageError: The selector is empty or malformed.
             NotFoundError: An id or scope does not exist.
         """
         with self._guard() as con, snapshot(con):
-            return forgetting.plan(con, selector)
+            return forgetting.plan(con, selector, also)
 
     def forget(
         self,

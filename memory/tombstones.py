@@ -205,6 +205,11 @@ def _short(text: str) -> Iterator[str]:
                     yield reading
 
 
+def telling(reading: str) -> bool:
+    """Tell whether a text, as `readings` sees it, is one that not just anybody may say."""
+    return _tells(_WORD.findall(reading))
+
+
 def _tells(words: Sequence[str]) -> bool:
     """Tell whether a text is worth recognising inside others: not "Keep it up!" or "Done."."""
     telling = [word for word in words if word not in STOP_WORDS]

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, get_args
 
+from memory.hold_types import HeldMemory, RelatedMemory
+
 Kind = Literal["fact", "preference", "decision", "rule", "event", "note", "turn"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -150,6 +152,8 @@ class ForgetPlan:
     people: tuple[str, ...] = ()  # ids of declared people whose names go with it
     names: tuple[str, ...] = ()  # and these names, for the person who decides
     aside: tuple[PlannedMemory, ...] = ()  # found by the person's names, and left: ask about them
+    held: tuple[HeldMemory, ...] = ()  # match but stay: a legal hold restricts them
+    related: tuple[RelatedMemory, ...] = ()  # may say the same; they stay unless chosen, too
 
 
 ProbeResult = Literal["pass", "fail", "pending", "not_claimed"]
@@ -329,5 +333,8 @@ class Stats:
     feedback: int = 0
     open_requests: int = 0
     overdue_requests: int = 0
+    restricted: int = 0  # memories that legal holds keep out of everything
+    holds: int = 0
+    holds_due: int = 0  # whose day of expiry has come: somebody has to look at them
     copies: tuple[str, ...] = ()  # exports and backups written outside the store
     bytes: int = 0  # all files of the store folder

@@ -7,14 +7,15 @@ from typing import Any
 
 from memory import (
     behavior,
+    census,
     erasures,
     files,
     importing,
     ledger,
     proofs,
-    records,
     reembed,
     requests,
+    restriction,
     seal,
     setting,
     tombstones,
@@ -83,7 +84,7 @@ class Upkeep(Session):
     def sample(self, count: int) -> tuple[str, ...]:
         """Return up to `count` texts spread over the store, the same for the same content."""
         with self._guard() as con:
-            return records.sample(con, count)
+            return census.sample(con, count)
 
     def feedback(self, memory_id: str, outcome: Outcome, *, root: str = "") -> None:
         """Record what became of a recalled memory: an id, an outcome, a time, nothing else.
@@ -153,10 +154,11 @@ class Upkeep(Session):
         with self._guard() as con:
             signals = self._behavior()
             with snapshot(con):
-                memories, attested, kinds, paths = records.totals(con)
+                memories, attested, kinds, paths = census.totals(con)
                 done, pending = erasures.count(con)
                 spaces = vectors.counts(con)
                 waiting, overdue = requests.totals(con, self._clock().date())
+                held = restriction.holds(con, self._clock())
                 return Stats(
                     path=str(self.home),
                     store_id=setting.get(con, "store_id"),
@@ -172,6 +174,9 @@ class Upkeep(Session):
                     feedback=behavior.total(signals),
                     open_requests=waiting,
                     overdue_requests=overdue,
+                    restricted=restriction.count(con),
+                    holds=len(held),
+                    holds_due=sum(one.due for one in held),
                     copies=tuple(path for path, _, _ in files.copies(con)),
                     bytes=files.size(self.home),
                 )
@@ -227,8 +232,7 @@ class Upkeep(Session):
         model = self.embedder
         with self._guard() as con:
             space = None if model is None else model.space
-            found = checking.check(con, self._behavior(), self.home, space)
-            found.append(requests.finding(con, self._clock().date()))
+            found = checking.check(con, self._behavior(), self.home, space, self._clock())
             if forensic:
                 found += checking.forensic(con, self._behavior(), self._wait)
             return tuple(found)

@@ -102,6 +102,14 @@ def all_blobs(con: Connection, seqs: Sequence[int]) -> list[bytes]:
     return [blob for (blob,) in rows]
 
 
+def in_spaces(con: Connection, seqs: Sequence[int]) -> list[tuple[int, int, bytes]]:
+    """Return (space id, seq, blob) of the stored vectors of some memories in every space."""
+    return con.execute(
+        "SELECT space_id, seq, own FROM vector WHERE seq IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(seqs)),),
+    ).fetchall()
+
+
 def missing(con: Connection, space: int | None, batch: int) -> Iterator[list[tuple[int, str, str]]]:
     """Yield batches of (seq, actor, text) of memories without a vector in `space`."""
     last = 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from memory import files, ledger, pages, seal, segments, vectors
+from memory import disclosure, files, ledger, pages, restriction, seal, segments, vectors
 from memory.db import Connection, scratch_database
 from memory.needles import Needles, Windows, attested, scan, text_windows, vector_windows
 from memory.types import Count, FileRole, Probe, ProbeName, ProbeResult
@@ -65,11 +65,12 @@ def probes(
         ids: The erased memories.
         content: What was erased; None after an interruption, when it is no longer known.
     """
-    log = _log(con, home, content)  # first: to look for slack needs, and makes, an empty log
+    own = list(disclosure.words(signals))
+    log = _log(con, home, content, own)  # first: to look for slack needs, and makes, an empty log
     return [
         _rows(con, signals, ids),
         _text_index(con, content),
-        _bytes(con, home, content),
+        _bytes(con, home, content, own),
         _vectors(con, home, content),
         _slack(con, signals),
         _files(home),
@@ -95,8 +96,18 @@ def _rows(con: Connection, signals: Connection, ids: Sequence[str]) -> Probe:
         for where, sql in (
             (con, "SELECT count(*) FROM memory WHERE id IN (SELECT value FROM json_each(?))"),
             (
+                con,
+                "SELECT count(*) FROM restricted WHERE memory_id IN"
+                " (SELECT value FROM json_each(?))",
+            ),
+            (
                 signals,
                 "SELECT count(*) FROM signal WHERE memory_id IN (SELECT value FROM json_each(?))",
+            ),
+            (
+                signals,
+                "SELECT count(*) FROM disclosure WHERE memory_id IN"
+                " (SELECT value FROM json_each(?))",
             ),
         )
     )
@@ -110,6 +121,7 @@ _ORPHANS = (
     "SELECT count(*) FROM lineage WHERE parent NOT IN (SELECT seq FROM memory)"
     " OR child NOT IN (SELECT seq FROM memory)",
     "SELECT count(*) FROM memory_fts_docsize WHERE id NOT IN (SELECT seq FROM memory)",
+    "SELECT count(*) FROM restricted WHERE memory_id NOT IN (SELECT memory_id FROM hold_memory)",
 )
 
 
@@ -159,11 +171,11 @@ def _stems(texts: Sequence[str]) -> set[str]:
         scratch.close()
 
 
-def _bytes(con: Connection, home: Path, content: Needles | None) -> Probe:
+def _bytes(con: Connection, home: Path, content: Needles | None, own: Sequence[str]) -> Probe:
     if content is None:
         return _unknown("bytes")
     windows = text_windows(content.texts)
-    found = {place: _residue(con, home, place, windows) for place in files.walk(home)}
+    found = {place: _residue(con, home, place, windows, own) for place in files.walk(home)}
     total = sum(found.values())
     return Probe(
         name="bytes",
@@ -173,11 +185,18 @@ def _bytes(con: Connection, home: Path, content: Needles | None) -> Probe:
     )
 
 
-def _residue(con: Connection, home: Path, place: Path, windows: Windows) -> int:
+def _residue(con: Connection, home: Path, place: Path, windows: Windows, own: Sequence[str]) -> int:
     hits = scan(place, windows)
     if not len(hits):
         return 0
-    return len(np.setdiff1d(hits, attested(hits, chain(_live_texts(con), ledger.words(home)))))
+    return len(
+        np.setdiff1d(
+            hits,
+            attested(
+                hits, chain(own, _live_texts(con), restriction.words(con), ledger.words(home))
+            ),
+        )
+    )
 
 
 def _live_texts(con: Connection) -> Iterator[str]:
@@ -249,7 +268,7 @@ def _files(home: Path) -> Probe:
     return _probe("files", strange, {"files": known, "unknown": strange})
 
 
-def _log(con: Connection, home: Path, content: Needles | None) -> Probe:
+def _log(con: Connection, home: Path, content: Needles | None, own: Sequence[str]) -> Probe:
     logs = [place for place in files.walk(home) if place.name.endswith(("-wal", "-journal"))]
     left = sum(place.stat().st_size for place in logs)
     if not left:
@@ -258,7 +277,7 @@ def _log(con: Connection, home: Path, content: Needles | None) -> Probe:
         return _unknown("log")
     # The seal emptied the logs, but other processes go on writing.
     windows = text_windows(content.texts)
-    found = sum(_residue(con, home, place, windows) for place in logs)
+    found = sum(_residue(con, home, place, windows, own) for place in logs)
     return _probe("log", found, {"bytes": left, "found": found})
 
 

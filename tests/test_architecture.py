@@ -37,6 +37,16 @@ OWNERS = {
     "request": ("requests", "holds days, fixed words and a keyed MAC; requests.unlink"),
     "tombstone": ("tombstones", "holds keyed MACs, no content; tombstones.rotate drops them"),
     "signal": ("behavior", "behavior.erase"),
+    "hold": ("restriction", "restriction.drop_hold"),
+    "hold_memory": ("restriction", "restriction.drop_hold"),
+    "restricted": ("restriction", "holds.release: restriction.drops"),
+    "restricted_reading": ("restriction", "with restricted"),
+    "deferred": ("restriction", "with restricted"),
+    "hold_access": ("restriction", "with restricted"),
+    "recipient": ("disclosure", "holds names of programs and files that were given memories"),
+    "disclosure": ("disclosure", "disclosure.erase"),
+    "disclosed_range": ("disclosure", "holds keys of scopes, never reused"),
+    "notification": ("disclosure", "holds counts per recipient"),
 }
 # The doctor rebuilds the index, which writes no row of its own.
 REBUILDS = {("check", "memory_fts")}
@@ -73,12 +83,13 @@ def test_an_erasure_empties_every_table_that_is_made_from_memories(store: Store)
     store.remember("y", scope="user:ada/session:1", actor="Ada", uri="chat:1")
     store.feedback(done.id, "useful")
     store.add_subject("Ada", ["ada@example.org"])
+    store.get(done.id, recipient="mcp:agent")
     derived = sorted(
         table for table, (_, how) in OWNERS.items() if "erase" in how or "unindex" in how
     )
 
     def rows(table: str) -> int:
-        con = store._behavior() if table == "signal" else store._con
+        con = store._behavior() if table in ("signal", "disclosure") else store._con
         sql = f"SELECT count(*) FROM {table}"
         return int(con.execute(sql).fetchone()[0])
 

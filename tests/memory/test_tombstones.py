@@ -39,7 +39,8 @@ DISGUISES: dict[str, Callable[[str], str]] = {
 def erase(store: Store, *texts: str, tombstone: bool = True) -> None:
     done = store.remember_many([Draft(text=text) for text in texts])
     plan = store.plan_forget(Selector(ids=tuple(one.id for one in done)))
-    assert store.forget(plan, tombstone=tombstone).state == "verified"
+    receipt = store.forget(plan, tombstone=tombstone)
+    assert receipt.state == "verified", [one for one in receipt.probes if one.result == "fail"]
 
 
 def guard(store: Store) -> Guard:
