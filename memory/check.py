@@ -4,7 +4,18 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from memory import erasures, files, ledger, pages, records, seal, segments, setting, vectors
+from memory import (
+    erasures,
+    files,
+    ledger,
+    pages,
+    records,
+    reserve,
+    seal,
+    segments,
+    setting,
+    vectors,
+)
 from memory.db import Connection, DriverError, engine_version, identity, migrations
 from memory.errors import FAULTS
 from memory.types import Finding
@@ -36,6 +47,7 @@ def check(con: Connection, signals: Connection, home: Path, space: str | None) -
         _erasures(con),
         _sealed(con),
         _ledger(con, home),
+        _reserve(home),
         _files(home),
         _modes(home),
     ]
@@ -154,6 +166,21 @@ def _ledger(con: Connection, home: Path) -> Finding:
             if faults
             else "mem doctor --repair"
         ),
+    )
+
+
+def _reserve(home: Path) -> Finding:
+    have, want = reserve.size(home), reserve.wanted(home)
+    enough = have >= want
+    room = enough or reserve.fits(home, want - have)
+    detail = f"{have:,} bytes for an erasure on a full disk"
+    if not enough:
+        detail += "; the next write makes it" if room else f", and no room for {want:,}"
+    return Finding(
+        check="reserve",
+        ok=room,
+        detail=detail,
+        repair="free some space: an erasure needs some, too; the next write makes the reserve",
     )
 
 

@@ -10,6 +10,7 @@ from importlib import resources
 from os import O_CREAT, O_EXCL, O_RDWR, close
 from os import open as os_open
 from pathlib import Path
+from shutil import disk_usage
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from memory.errors import (
@@ -258,6 +259,17 @@ def is_busy(exc: BaseException) -> bool:
     return isinstance(exc, driver.OperationalError) and "locked" in str(exc)
 
 
+OPENING = 1 << 18  # bytes that opening databases needs beside them
+
+
+def starved(folder: Path) -> bool:
+    """Tell whether the disk has no room to open a database: the engine does not say why."""
+    try:
+        return disk_usage(folder).free < OPENING
+    except OSError:
+        return False
+
+
 @contextmanager
 def mapped_errors(path: Path) -> Iterator[None]:
     """Turn driver errors into the errors a person can act on."""
@@ -275,7 +287,7 @@ def _mapped(exc: BaseException, path: Path) -> StoreError:
         return StoreBusyError(
             f"'{path}' is held by another process", hint="try again, or close the other program"
         )
-    if "full" in said:
+    if "full" in said or ("disk I/O" in said and starved(path.parent)):
         return StoreFullError(
             f"no space left for '{path}'", hint="free some space; nothing was lost"
         )

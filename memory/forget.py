@@ -13,7 +13,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from memory import (
     behavior,
@@ -23,6 +25,7 @@ from memory import (
     lineage,
     receipts,
     records,
+    reserve,
     seal,
     segments,
     select,
@@ -40,6 +43,7 @@ from memory.types import ForgetPlan, Memory, PlannedMemory, Probe, Receipt, Rece
 
 EXCERPT = 80
 Progress = Callable[[str], None]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +107,19 @@ def forget(place: Place, planned: ForgetPlan, wait: float, *, tombstone: bool = 
     """
     if not planned.ids and not planned.provenances:
         raise NotFoundError("nothing matches, nothing was erased")
+    ident, needles = _roomy(place, lambda: _begin(place, planned, tombstone=tombstone))
+    return _roomy(place, lambda: finish(place, ident, needles, wait))
+
+
+def _roomy(place: Place, action: Callable[[], Result]) -> Result:
+    # What is in the logs takes room twice until it is in the files.
+    def logs() -> bool:
+        return seal.empty_log(place.con, 0.0) and seal.empty_log(place.signals, 0.0)
+
+    return reserve.roomy(place.home, action, first=logs)
+
+
+def _begin(place: Place, planned: ForgetPlan, *, tombstone: bool) -> tuple[str, Needles]:
     place.say("intent")
     # The id goes into a receipt, and a receipt knows no finer time than the day.
     ident = new_id(place.now.replace(hour=0, minute=0, second=0, microsecond=0))
@@ -120,12 +137,15 @@ def forget(place: Place, planned: ForgetPlan, wait: float, *, tombstone: bool = 
         day = place.now.date().isoformat()
         erasures.put(place.con, ident, day, planned.ids, tombstone=tombstone)
         erasures.advance(place.con, ident, "intent", {"provenance": detached})
-    return finish(place, ident, needles, wait)
+    return ident, needles
 
 
 def resume(place: Place, wait: float) -> list[Receipt]:
     """Finish every erasure that a crash or a reader interrupted."""
-    return [finish(place, ident, None, wait) for ident in erasures.unfinished(place.con)]
+    return [
+        _roomy(place, partial(finish, place, ident, None, wait))
+        for ident in erasures.unfinished(place.con)
+    ]
 
 
 def finish(place: Place, ident: str, needles: Needles | None, wait: float) -> Receipt:

