@@ -281,6 +281,8 @@ def mapped_errors(path: Path) -> Iterator[None]:
 
 def _mapped(exc: BaseException, path: Path) -> StoreError:
     said = str(exc)
+    if "decode" in said:
+        said = "malformed text"  # the driver repeats what it could not read
     if "closed database" in said:
         return StoreError("the store is closed", hint="open it again")
     if "locked" in said or "busy" in said:
