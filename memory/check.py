@@ -12,6 +12,7 @@ from memory import (
     pages,
     records,
     requests,
+    reserve,
     restriction,
     seal,
     segments,
@@ -54,6 +55,7 @@ def check(
         requests.finding(con, now.date()),
         _sealed(con),
         _ledger(con, home),
+        _reserve(home),
         _files(home),
         _modes(home),
     ]
@@ -86,8 +88,11 @@ def _text_index(con: Connection) -> Finding:
 def _digests(con: Connection) -> Finding:
     bad = [
         memory_id
-        for memory_id, text, kept in con.execute("SELECT id, text, digest FROM memory")
-        if hashlib.sha256(text.encode()).digest() != kept
+        # As bytes: what a flipped bit left may be no text any more.
+        for memory_id, body, kept in con.execute(
+            "SELECT id, CAST(text AS BLOB), digest FROM memory"
+        )
+        if hashlib.sha256(body).digest() != kept
     ]
     return Finding(
         check="digests of texts",
@@ -190,6 +195,21 @@ def _ledger(con: Connection, home: Path) -> Finding:
             if faults
             else "mem doctor --repair"
         ),
+    )
+
+
+def _reserve(home: Path) -> Finding:
+    have, want = reserve.size(home), reserve.wanted(home)
+    enough = have >= want
+    room = enough or reserve.fits(home, want - have)
+    detail = f"{have:,} bytes for an erasure on a full disk"
+    if not enough:
+        detail += "; the next write makes it" if room else f", and no room for {want:,}"
+    return Finding(
+        check="reserve",
+        ok=room,
+        detail=detail,
+        repair="free some space: an erasure needs some, too; the next write makes the reserve",
     )
 
 

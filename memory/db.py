@@ -10,6 +10,7 @@ from importlib import resources
 from os import O_CREAT, O_EXCL, O_RDWR, close
 from os import open as os_open
 from pathlib import Path
+from shutil import disk_usage
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from memory.errors import (
@@ -258,6 +259,17 @@ def is_busy(exc: BaseException) -> bool:
     return isinstance(exc, driver.OperationalError) and "locked" in str(exc)
 
 
+OPENING = 1 << 18  # bytes that opening databases needs beside them
+
+
+def starved(folder: Path) -> bool:
+    """Tell whether the disk has no room to open a database: the engine does not say why."""
+    try:
+        return disk_usage(folder).free < OPENING
+    except OSError:
+        return False
+
+
 @contextmanager
 def mapped_errors(path: Path) -> Iterator[None]:
     """Turn driver errors into the errors a person can act on."""
@@ -269,13 +281,15 @@ def mapped_errors(path: Path) -> Iterator[None]:
 
 def _mapped(exc: BaseException, path: Path) -> StoreError:
     said = str(exc)
+    if "decode" in said:
+        said = "malformed text"  # the driver repeats what it could not read
     if "closed database" in said:
         return StoreError("the store is closed", hint="open it again")
     if "locked" in said or "busy" in said:
         return StoreBusyError(
             f"'{path}' is held by another process", hint="try again, or close the other program"
         )
-    if "full" in said:
+    if "full" in said or ("disk I/O" in said and starved(path.parent)):
         return StoreFullError(
             f"no space left for '{path}'", hint="free some space; nothing was lost"
         )

@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from dataclasses import replace as evolve
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from memory import (
     answering,
@@ -29,6 +30,7 @@ from memory import (
     records,
     related,
     requests,
+    reserve,
     restriction,
     seal,
     segments,
@@ -56,6 +58,7 @@ from memory.types import (
 
 EXCERPT = 80
 Progress = Callable[[str], None]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +153,21 @@ def forget(
     """
     if not (planned.ids or planned.provenances or planned.people or planned.held):
         raise NotFoundError("nothing matches, nothing was erased")
+    ident, needles = _roomy(place, lambda: _begin(place, planned, answers, tombstone=tombstone))
+    return _roomy(place, lambda: finish(place, ident, needles, wait))
+
+
+def _roomy(place: Place, action: Callable[[], Result]) -> Result:
+    # What is in the logs takes room twice until it is in the files.
+    def logs() -> bool:
+        return seal.empty_log(place.con, 0.0) and seal.empty_log(place.signals, 0.0)
+
+    return reserve.roomy(place.home, action, first=logs)
+
+
+def _begin(
+    place: Place, planned: ForgetPlan, answers: answering.Answering, *, tombstone: bool
+) -> tuple[str, Needles]:
     place.say("intent")
     # The id goes into a receipt, and a receipt knows no finer time than the day.
     ident = new_id(place.now.replace(hour=0, minute=0, second=0, microsecond=0))
@@ -175,12 +193,15 @@ def forget(
         gone = answering.begin(place.con, place.home, ident, planned, answers, place.now)
         erasures.advance(place.con, ident, "intent", {"provenance": detached, **gone})
         restriction.defer(place.con, ident, held, tombstone=tombstone)
-    return finish(place, ident, needles, wait)
+    return ident, needles
 
 
 def resume(place: Place, wait: float) -> list[Receipt]:
     """Finish every erasure that a crash or a reader interrupted."""
-    return [finish(place, ident, None, wait) for ident in erasures.unfinished(place.con)]
+    return [
+        _roomy(place, partial(finish, place, ident, None, wait))
+        for ident in erasures.unfinished(place.con)
+    ]
 
 
 def finish(place: Place, ident: str, needles: Needles | None, wait: float) -> Receipt:

@@ -10,11 +10,19 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from memory import erasures, files, held, records, seal, segments, setting
+from memory import erasures, files, held, records, reserve, seal, segments, setting
 from memory import forget as forgetting
 from memory import remember as remembering
 from memory.clock import Clock, now
-from memory.db import Connection, DriverError, connect, is_busy, mapped_errors, transaction
+from memory.db import (
+    OPENING,
+    Connection,
+    DriverError,
+    connect,
+    is_busy,
+    mapped_errors,
+    transaction,
+)
 from memory.directory import Directory
 from memory.embedder import Embedder
 from memory.errors import ErasedContentError, NotFoundError, StoreBusyError, StoreError
@@ -58,13 +66,18 @@ class Session:
         self._wait = wait
         self._lock = threading.RLock()
         self._closed = False
+        self._wrote = False
         self._signals: Connection | None = None
         self._index: VectorIndex | None = None
         self._directory = Directory()
         self._lexical = Lexical(self.home / files.DATABASE)
         held.begin(self.home)
         try:
-            self._con = connect(self.home / files.DATABASE, wait=wait, create=create)
+            self._con = reserve.roomy(
+                self.home,
+                lambda: connect(self.home / files.DATABASE, wait=wait, create=create),
+                part=OPENING,
+            )
             try:
                 with self._guard():
                     self._begin(embedder)
@@ -115,6 +128,8 @@ class Session:
                     con.close()
             self._signals = None
             held.end(self.home)
+            if self._wrote:  # it may have outgrown its reserve, or given it away
+                reserve.keep(self.home)
 
     def _save_index(self) -> None:
         # Under the write lock, so that an erasure either comes later and removes the sidecar or
@@ -134,6 +149,13 @@ class Session:
 
     def _seal(self, wait: float) -> bool:
         """Seal the file; False, and still owed, while others block it."""
+        return reserve.roomy(
+            self.home,
+            lambda: self._sealed(wait),
+            first=lambda: seal.empty_log(self._con, 0.0),
+        )
+
+    def _sealed(self, wait: float) -> bool:
         self._index = None  # let go of the mapped sidecar
         files.erase_indexes(self.home)
         try:
@@ -171,8 +193,11 @@ class Session:
 
     def _behavior(self) -> Connection:
         if self._signals is None:
-            self._signals = connect(
-                self.home / files.BEHAVIOR, wait=self._wait, create=True, schema="behavior"
+            place = self.home / files.BEHAVIOR
+            self._signals = reserve.roomy(
+                self.home,
+                lambda: connect(place, wait=self._wait, create=True, schema="behavior"),
+                part=OPENING,
             )
         return self._signals
 
@@ -219,6 +244,8 @@ class Session:
                 con, batch, now=self._clock(), embedder=model, encoded=encoded
             )
             after(con)
+        self._wrote = True
+        reserve.keep(self.home)
         return tuple(done)
 
     def _seq(self, con: Connection, memory_id: str) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from memory import census, correct, files, records, setting
+from memory import census, correct, files, records, reserve, setting
 from memory import forget as forgetting
 from memory import recall as recalling
 from memory import remember as remembering
@@ -255,4 +255,7 @@ class Store(Rights):
             place = self._place(say)
             limit = self._wait if wait is None else wait
             answers = Answering(request=request, ground=ground)
-            return forgetting.forget(place, plan, limit, tombstone=tombstone, answers=answers)
+            try:
+                return forgetting.forget(place, plan, limit, tombstone=tombstone, answers=answers)
+            finally:
+                reserve.keep(self.home)  # it may have given way to this one

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from memory import Store
 from tests.crash.oracle import Oracle, examine
-from tests.crash.workload import Event, Kept, Worker, of_space, warm
+from tests.crash.workload import Event, Kept, Worker, opened, warm
 
 FRESH = 40  # rounds on one store, after which a new one is made
 MOST_LIVE = 400  # memories with which a store is no longer small
@@ -40,7 +39,7 @@ def _work(
     def tell(event: Event) -> None:
         os.write(pipe, event.line().encode() + b"\n")
 
-    with Store(home, embedder=of_space(space)) as store:
+    with opened(home, space) as store:
         worker = Worker(store, seed, tell, live, alone=alone, early=early)
         while True:
             worker.step()
@@ -171,7 +170,7 @@ def run(kills: int, seed: int, folder: Path, *, early: bool = False) -> Outcome:
 
 
 def _live(home: Path, said: Oracle) -> list[Kept]:
-    with Store(home, embedder=of_space(said.spaces[-1])) as store:
+    with opened(home, said.spaces[-1]) as store:
         if len(said.spaces) > 1:  # what was interrupted is called again
             store.reembed()
             said.spaces = said.spaces[-1:]

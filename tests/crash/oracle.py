@@ -19,7 +19,7 @@ from memory import Draft, Store, files
 from memory.errors import ErasedContentError, MemError
 from memory.remember import embedded_text
 from memory.vectors import STORED
-from tests.crash.workload import SPACES, Event, of_space, text
+from tests.crash.workload import SPACES, Event, opened, text
 
 
 @dataclass(slots=True)
@@ -111,7 +111,7 @@ def examine(home: Path, said: Oracle, *, further: bool = True) -> list[str]:
         said.settle(())
         return wrong
     try:
-        with Store(home, embedder=of_space(said.spaces[-1])) as store:
+        with opened(home, said.spaces[-1]) as store:
             store.resume()
             wrong += _content(store, said)
             wrong += _receipts(store, said)

@@ -223,6 +223,16 @@ int ftruncate64(int fd, off64_t size) {
 }
 int ftruncate(int fd, off_t size) { return ftruncate64(fd, size); }
 
+int truncate64(const char *path, off64_t size) {
+    int fd = open(path, O_WRONLY);
+    if (fd < 0) return -1;
+    int done = ftruncate64(fd, size), kept = errno;
+    close(fd);
+    errno = kept;
+    return done;
+}
+int truncate(const char *path, off_t size) { return truncate64(path, size); }
+
 static int synced(int fd, int (*call)(int)) {
     if (!mine(fd)) return call(fd);
     enter();

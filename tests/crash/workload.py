@@ -95,6 +95,7 @@ class Worker:
         self.rng = random.Random(seed)
         self.tell = tell
         self.live = {one.token: one for one in live}
+        self.space = store.embedder.space if store.embedder is not None else ""
         self.number = seed * 100_000
         self.name = f"w{seed}"
 
@@ -224,7 +225,7 @@ class Worker:
             case "reembed":
                 number = self._tried("reembed")
                 other = self.rng.choice(SPACES)
-                self.store._embedder = other
+                self.store._embedder, self.space = other, other.space
                 self.store._index = None
                 self.store.reembed()
                 self._done("reembed", number, says=other.space)
@@ -247,14 +248,20 @@ def warm(folder: Path) -> None:
     """Load what the verbs load when first called, so that forked processes have it."""
     home = folder / "warm" / "root" / "store"
     home.parent.mkdir(parents=True)
-    with Store(home, embedder=SPACES[0]) as store:
+    with opened(home, SPACES[0].space) as store:
         worker = Worker(store, 0, lambda _: None)
         for verb in (worker.batch, worker.edit, worker.feedback, worker.imported, worker.forget):
             verb()
         store.check()
-    with Store(home, embedder=SPACES[0]) as store:
+    with opened(home, SPACES[0].space) as store:
         store.recall("quay")
         store.verify_receipts()
+
+
+def opened(home: Path, space: str) -> Store:
+    """Open a store with one of the vector spaces; $CRASH_STORE holds further arguments as JSON."""
+    more = json.loads(os.environ.get("CRASH_STORE", "{}"))
+    return Store(home, embedder=of_space(space), **more)
 
 
 def of_space(name: str) -> HashedEmbedder:
@@ -277,16 +284,16 @@ def main() -> int:
 
     live: list[Kept] = []
     rng = random.Random(given.seed)
-    space: HashedEmbedder = SPACES[0]
+    space = SPACES[0].space
     left = given.steps
     while left > 0:
-        with Store(given.home, embedder=space) as store:
+        with opened(given.home, space) as store:
             worker = Worker(store, given.seed * 1000 + left, tell, live)
             for _ in range(min(left, rng.randint(8, 25))):
                 worker.step()
                 left -= 1
             live = list(worker.live.values())
-            space = store._embedder or space
+            space = worker.space
     return 0
 
 
