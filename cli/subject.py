@@ -33,7 +33,7 @@ def add(
     """
     with opened(store) as memories:
         made = memories.add_subject(name, names or ())
-        proposals = memories.dossier(made.name).proposals
+        proposals = memories.name_proposals(made.name)
     if as_json:
         output.emit({"subject": made, "proposals": [{"name": n, "seen": k} for n, k in proposals]})
         return

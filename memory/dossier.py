@@ -14,10 +14,11 @@ from memory.types import EVIDENCE, Evidence
 
 # Speakers of chat logs who are nobody's name.
 _ROLES = frozenset("agent ai assistant bot human model system tool user".split())
-# A name and, in brackets behind it, what may be an e-mail or a handle.
-_PAIR = re.compile(
-    r"([^\W\d_][\w.'’-]*(?: [^\W\d_][\w.'’-]*){0,3})\s{0,3}[<(\[]([^\s<>()\[\]]{3,120})[>)\]]"
-)
+# What may be an e-mail or a handle in brackets, and the name that ends right before it.
+_MARK = re.compile(r"[<(\[]([^\s<>()\[\]]{3,120})[>)\]]")
+_WORD = r"[^\W\d_][\w.'’-]{0,40}"
+_BEFORE = re.compile(rf"(?<!\w){_WORD}(?: {_WORD}){{0,3}}(?=\s{{0,3}}$)")
+_REACH = 4 * 42 + 3  # characters of the longest such name and its blanks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,12 +124,8 @@ def proposals(con: Connection, subject: Subject) -> list[tuple[Name, int]]:
     own, exact = subject.phrases, subject.exact
     seen: dict[Name, int] = {}
     for text in _texts(con):
-        if "<" not in text and "(" not in text and "[" not in text:
-            continue
-        for name, mark in _PAIR.findall(text):
+        for name, mark in _pairs(text):
             kind = kind_of(mark)
-            if kind == "alias":
-                continue
             tails = [" ".join(name.split()[at:]) for at in range(len(name.split()))]
             if any(words(tail) in own for tail in tails) and mark.casefold() not in exact:
                 one = Name(kind=kind, value=mark)
@@ -140,6 +137,15 @@ def proposals(con: Connection, subject: Subject) -> list[tuple[Name, int]]:
         if words(name) not in own and words(name) in {first(one) for one in subject.every}:
             seen[Name(kind="alias", value=name)] = count
     return sorted(seen.items(), key=lambda entry: (-entry[1], entry[0].value))
+
+
+def _pairs(text: str) -> Iterator[tuple[str, str]]:
+    """Yield (name, e-mail or handle) where the second stands in brackets behind the first."""
+    for found in _MARK.finditer(text):
+        if kind_of(found[1]) == "alias":
+            continue
+        if name := _BEFORE.search(text[max(0, found.start() - _REACH) : found.start()]):
+            yield name[0], found[1]
 
 
 def _marks(con: Connection, subject: Subject) -> _Marks:
@@ -186,6 +192,9 @@ def _identity(marks: _Marks, name: str) -> str:
     """Tell whose name this is: "own", "shared" with others, or "" for somebody else's."""
     if not name:
         return ""
+    for pair in _pairs(name):  # "Ada Lovelace <ada@example.org>"
+        sides = {_identity(marks, side) for side in pair}
+        return "own" if "own" in sides else max(sides)
     key = spellings(name)
     if key & marks.own or {name.casefold(), f"@{name.casefold()}"} & marks.sure.exact:
         return "own"

@@ -291,3 +291,26 @@ def test_the_places_of_names_are_those_the_tables_have(store: Store) -> None:
     for table, column in NAMES:
         columns = [row[1] for row in store._con.execute(f"PRAGMA table_info({table})")]
         assert column in columns
+
+
+def test_a_speaker_written_with_an_address_is_the_person(store: Store) -> None:
+    store.remember("I like tea", kind="turn", actor="Mireille Dubois <md@example.org>")
+    store.remember("so do I", kind="turn", actor="M. D. <md@example.org>")
+    store.add_subject("Mireille Dubois", ["md@example.org"])
+
+    assert store.dossier("Mireille Dubois").counts["said_by"] == 2
+
+
+def test_mentions_without_a_person_are_refused(store: Store) -> None:
+    with pytest.raises(UsageError, match="of a subject"):
+        store.plan_forget(Selector(query="tea", with_mentions=True))
+
+
+@pytest.mark.parametrize(
+    "text", ["a" * 200_000, "a " * 100_000, "a-" * 100_000 + "<", "(<[" * 70_000]
+)
+def test_a_name_beside_its_address_is_proposed_after_any_text(tmp_path: Path, text: str) -> None:
+    with Store(tmp_path / "plain", embedder="none") as store:
+        store.remember(f"{text} ( Ada Lovelace <ada@example.org>")
+
+        assert [one.value for one, _ in store.name_proposals("Ada Lovelace")] == ["ada@example.org"]
