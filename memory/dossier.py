@@ -88,6 +88,7 @@ def find(con: Connection, subject: Subject) -> Found:
         ident: _identity(marks, dict(scope.values).get("user", ""))
         for ident, scope in records.scopes(con)
     }
+    named = {ident: _named(marks, str(scope)) for ident, scope in records.scopes(con)}
     uris = _uris(con, marks)
     found = Found(subject=subject)
     said = _said(con, marks, [ident for ident, who in actors.items() if who == "own"])
@@ -103,11 +104,15 @@ def find(con: Connection, subject: Subject) -> Found:
             found.said[seq] = said[seq]
         if places[scope_id] == "own":
             found.why[seq] = "about"
-        elif marks.sure.within(text) or marks.sure.within(title) or uris.get(seq) == "own":
+        elif (
+            marks.sure.within(text)
+            or marks.sure.within(title)
+            or "own" in (uris.get(seq), named[scope_id])
+        ):
             others = (kind == "turn" and known) or marks.others.within(f"{title}\n{text}")
             found.why[seq] = "mentions" if others else "about"
         elif (
-            "shared" in (actors[actor_id], places[scope_id], uris.get(seq))
+            "shared" in (actors[actor_id], places[scope_id], uris.get(seq), named[scope_id])
             or marks.shared.within(text)
             or marks.shared.within(title)
         ):
@@ -201,14 +206,19 @@ def _identity(marks: _Marks, name: str) -> str:
     return "shared" if key & marks.shared.phrases else ""
 
 
+def _named(marks: _Marks, place: str) -> str:
+    """Tell whether a uri or a path names the person: "own", "shared" with others, or ""."""
+    if marks.sure.within(place):
+        return "own"
+    return "shared" if marks.shared.within(place) else ""
+
+
 def _uris(con: Connection, marks: _Marks) -> dict[int, str]:
     whose: dict[int, str] = {}
     kinds = {}
     for (uri,) in con.execute("SELECT DISTINCT uri FROM provenance WHERE uri <> ''"):
-        if marks.sure.within(uri):
-            kinds[uri] = "own"
-        elif marks.shared.within(uri):
-            kinds[uri] = "shared"
+        if whose_name := _named(marks, uri):
+            kinds[uri] = whose_name
     for seq, uri in con.execute(
         "SELECT seq, uri FROM provenance WHERE uri IN (SELECT value FROM json_each(?))",
         (json.dumps(list(kinds)),),
