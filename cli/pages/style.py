@@ -60,8 +60,8 @@ code, .id { font-family: ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans 
 @media print { :root { color-scheme: light; --ink: #000; --soft: #444; --line: #bbb; --back: #fff;
     --sheet: #fff; --accent: #23508e; --good: #17693c; --good-back: #fff; --bad: #a3201b;
     --bad-back: #fff; --open: #7d5300; --open-back: #fff; --plain-back: #fff; }
-  body { font-size: 9.5pt; line-height: 1.45; }
-  h1 { font-size: 18pt; }
+  html { font-size: 13px; }
+  body { font-size: 1rem; line-height: 1.45; }
   main { max-width: none; margin: 0; padding: 0; border: 0; border-radius: 0; }
   .badge { border: 1px solid currentColor; }
   pre { border: 1px solid var(--line); }
