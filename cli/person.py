@@ -67,12 +67,18 @@ def _by_evidence(found: Sequence[PlannedMemory]) -> dict[Evidence, list[PlannedM
 
 def _some(title: str, found: Sequence[PlannedMemory]) -> None:
     output.show((title, "bold"))
-    room = max(20, output.console().width - 30)
     for one in found[:SOME]:
-        output.show(("  " + one.id, "dim"), "  ", output.short(one.excerpt, room))
+        one_line(one.id, "", one.excerpt)
     if len(found) > SOME:
         output.show((f"  and {len(found) - SOME:,} more; --json lists them", "dim"))
     output.write()
+
+
+def one_line(ident: str, about: str, text: str) -> None:
+    """Draw a memory on one line, its text cut to the width of the terminal."""
+    about = f"  {output.line(about)}" if about else ""
+    room = max(20, output.console().width - len(ident) - len(about) - 4)
+    output.show((f"  {ident}{about}", "dim"), "  ", output.short(text, room))
 
 
 def excerpts(found: Sequence[PlannedMemory], limit: int) -> None:

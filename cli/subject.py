@@ -33,7 +33,7 @@ def add(
     """
     with opened(store) as memories:
         made = memories.add_subject(name, names or ())
-        proposals = memories.dossier(made.name).proposals
+        proposals = memories.name_proposals(made.name)
     if as_json:
         output.emit({"subject": made, "proposals": [{"name": n, "seen": k} for n, k in proposals]})
         return
@@ -213,14 +213,16 @@ def _draw(found: Dossier, limit: int) -> None:
         some = [one.memory for one in found.memories if one.why == why]
         if not some:
             continue
-        output.show((f"\n{len(some):,} ", "bold cyan"), person.SAYS[why])
+        output.show((f"\n{len(some):,} ", "bold cyan"), (person.SAYS[why], "bold"))
         newest = sorted(some, key=lambda one: one.at, reverse=True)[: max(0, limit)]
-        rows = ((one.scope, one.id, output.short(one.text, 160)) for one in newest)
-        output.by_scope(rows)
+        for one in newest:
+            person.one_line(one.id, f"{output.day(one.at)}  {one.actor}".strip(), one.text)
         if len(some) > len(newest):
-            output.show((f"and {len(some) - len(newest):,} more; --limit or --json", "dim"))
-    for one in found.requests:
-        output.show((f"{one.kind} request ", "dim"), one.id, "  ", person.due(one))
+            output.show((f"  and {len(some) - len(newest):,} more; --limit or --json", "dim"))
+    if found.requests or found.proposals:
+        output.write()
+    for asked in found.requests:
+        output.show((f"{asked.kind} request ", "dim"), asked.id, "  ", person.due(asked))
     for name, seen in found.proposals:
         output.show(
             ("also seen: ", "yellow"),

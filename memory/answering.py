@@ -38,6 +38,12 @@ def leaving(con: Connection, planned: ForgetPlan, answering: Answering) -> tuple
     return tuple(one for one in subjects.all_(con) if one.id in ids)
 
 
+def names(con: Connection, planned: ForgetPlan, answering: Answering) -> tuple[str, ...]:
+    """Return the names to search every file for afterwards; live memories may attest some."""
+    going = [name for one in leaving(con, planned, answering) for name in one.every]
+    return tuple(dict.fromkeys([*going, *([planned.subject] if planned.subject else [])]))
+
+
 def begin(
     con: Connection,
     home: Path,

@@ -14,10 +14,11 @@ from memory.types import EVIDENCE, Evidence
 
 # Speakers of chat logs who are nobody's name.
 _ROLES = frozenset("agent ai assistant bot human model system tool user".split())
-# A name and, in brackets behind it, what may be an e-mail or a handle.
-_PAIR = re.compile(
-    r"([^\W\d_][\w.'’-]*(?: [^\W\d_][\w.'’-]*){0,3})\s{0,3}[<(\[]([^\s<>()\[\]]{3,120})[>)\]]"
-)
+# What may be an e-mail or a handle in brackets, and the name that ends right before it.
+_MARK = re.compile(r"[<(\[]([^\s<>()\[\]]{3,120})[>)\]]")
+_WORD = r"[^\W\d_][\w.'’-]{0,40}"
+_BEFORE = re.compile(rf"(?<!\w){_WORD}(?: {_WORD}){{0,3}}(?=\s{{0,3}}$)")
+_REACH = 4 * 42 + 3  # characters of the longest such name and its blanks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +127,7 @@ def find(con: Connection, subject: Subject) -> Found:
         ident: _identity(marks, dict(scope.values).get("user", ""))
         for ident, scope in records.scopes(con)
     }
+    named = {ident: _named(marks, str(scope)) for ident, scope in records.scopes(con)}
     uris = _uris(con, marks)
     found = Found(subject=subject)
     said = _said(con, marks, [ident for ident, who in actors.items() if who == "own"])
@@ -141,11 +143,15 @@ def find(con: Connection, subject: Subject) -> Found:
             found.said[seq] = said[seq]
         if places[scope_id] == "own":
             found.why[seq] = "about"
-        elif marks.sure.within(text) or marks.sure.within(title) or uris.get(seq) == "own":
+        elif (
+            marks.sure.within(text)
+            or marks.sure.within(title)
+            or "own" in (uris.get(seq), named[scope_id])
+        ):
             others = (kind == "turn" and known) or marks.others.within(f"{title}\n{text}")
             found.why[seq] = "mentions" if others else "about"
         elif (
-            "shared" in (actors[actor_id], places[scope_id], uris.get(seq))
+            "shared" in (actors[actor_id], places[scope_id], uris.get(seq), named[scope_id])
             or marks.shared.within(text)
             or marks.shared.within(title)
         ):
@@ -162,12 +168,8 @@ def proposals(con: Connection, subject: Subject) -> list[tuple[Name, int]]:
     own, exact = subject.phrases, subject.exact
     seen: dict[Name, int] = {}
     for text in _texts(con):
-        if "<" not in text and "(" not in text and "[" not in text:
-            continue
-        for name, mark in _PAIR.findall(text):
+        for name, mark in _pairs(text):
             kind = kind_of(mark)
-            if kind == "alias":
-                continue
             tails = [" ".join(name.split()[at:]) for at in range(len(name.split()))]
             if any(words(tail) in own for tail in tails) and mark.casefold() not in exact:
                 one = Name(kind=kind, value=mark)
@@ -179,6 +181,15 @@ def proposals(con: Connection, subject: Subject) -> list[tuple[Name, int]]:
         if words(name) not in own and words(name) in {first(one) for one in subject.every}:
             seen[Name(kind="alias", value=name)] = count
     return sorted(seen.items(), key=lambda entry: (-entry[1], entry[0].value))
+
+
+def _pairs(text: str) -> Iterator[tuple[str, str]]:
+    """Yield (name, e-mail or handle) where the second stands in brackets behind the first."""
+    for found in _MARK.finditer(text):
+        if kind_of(found[1]) == "alias":
+            continue
+        if name := _BEFORE.search(text[max(0, found.start() - _REACH) : found.start()]):
+            yield name[0], found[1]
 
 
 def _marks(con: Connection, subject: Subject) -> _Marks:
@@ -225,20 +236,28 @@ def _identity(marks: _Marks, name: str) -> str:
     """Tell whose name this is: "own", "shared" with others, or "" for somebody else's."""
     if not name:
         return ""
+    for pair in _pairs(name):  # "Ada Lovelace <ada@example.org>"
+        sides = {_identity(marks, side) for side in pair}
+        return "own" if "own" in sides else max(sides)
     key = spellings(name)
     if key & marks.own or {name.casefold(), f"@{name.casefold()}"} & marks.sure.exact:
         return "own"
     return "shared" if key & marks.shared.phrases else ""
 
 
+def _named(marks: _Marks, place: str) -> str:
+    """Tell whether a uri or a path names the person: "own", "shared" with others, or ""."""
+    if marks.sure.within(place):
+        return "own"
+    return "shared" if marks.shared.within(place) else ""
+
+
 def _uris(con: Connection, marks: _Marks) -> dict[int, str]:
     whose: dict[int, str] = {}
     kinds = {}
     for (uri,) in con.execute("SELECT DISTINCT uri FROM provenance WHERE uri <> ''"):
-        if marks.sure.within(uri):
-            kinds[uri] = "own"
-        elif marks.shared.within(uri):
-            kinds[uri] = "shared"
+        if whose_name := _named(marks, uri):
+            kinds[uri] = whose_name
     for seq, uri in con.execute(
         "SELECT seq, uri FROM provenance WHERE uri IN (SELECT value FROM json_each(?))",
         (json.dumps(list(kinds)),),

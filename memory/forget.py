@@ -185,7 +185,7 @@ def _begin(
             tombstones.ready(place.con, place.home)
         seqs = list(records.by_ids(place.con, planned.ids).values())
         needles = verify.needles(place.con, seqs, planned.provenances)
-        names = [n for one in answering.leaving(place.con, planned, answers) for n in one.every]
+        names = answering.names(place.con, planned, answers)
         needles = evolve(needles, texts=(*needles.texts, *names))
         detached = records.detach(place.con, planned.provenances)
         day = place.now.date().isoformat()

@@ -61,7 +61,8 @@ class People(Disclosing):
         """
         with self._writing() as con:
             found = _declared(con, name)
-            subjects.add_names(con, found.id, _names(names))
+            more = [one for one in _names(names) if one.value != found.name]
+            subjects.add_names(con, found.id, more)
             return _existing(con, found.id)
 
     def unname_subject(self, name: str, names: Sequence[str]) -> Subject:
@@ -107,6 +108,15 @@ class People(Disclosing):
         """
         with self._guard() as con, snapshot(con):
             return self._dossier(con, dossier.resolve(con, name))
+
+    def name_proposals(self, name: str) -> tuple[tuple[Name, int], ...]:
+        """Return names that the store attests for a person and nobody confirmed, most often first.
+
+        Raises:
+            AmbiguousNameError: Several people go by this name.
+        """
+        with self._guard() as con, snapshot(con):
+            return tuple(dossier.proposals(con, dossier.resolve(con, name)))
 
     def _dossier(self, con: Connection, subject: Subject) -> subject_export.Dossier:
         found = dossier.find(con, subject)

@@ -32,8 +32,7 @@ class Chosen:
 
 def used(selector: Selector) -> tuple[str, ...]:
     """Return the names of the fields a selector uses, never what they hold."""
-    named = (f.name for f in fields(selector) if getattr(selector, f.name))
-    return tuple(name for name in named if selector.subject or name != "with_mentions")
+    return tuple(f.name for f in fields(selector) if getattr(selector, f.name))
 
 
 def select(con: Connection, selector: Selector, also: Sequence[str] = ()) -> Chosen:
@@ -48,6 +47,8 @@ def select(con: Connection, selector: Selector, also: Sequence[str] = ()) -> Cho
             "nothing says what to forget",
             hint="give ids, a query, a scope, a source or a subject",
         )
+    if selector.with_mentions and not selector.subject:
+        raise UsageError("mentions are those of a subject", hint="name the subject as well")
     pick: dict[str, Callable[[], set[int]]] = {
         "ids": lambda: _by_ids(con, selector.ids),
         "query": lambda: _by_query(con, selector.query),

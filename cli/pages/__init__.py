@@ -37,6 +37,11 @@ def tag(name: str, *inside: object, kind: str = "") -> Html:
     return Html(f"<{name}{mark}>{join(inside)}</{name}>")
 
 
+def day(date: str) -> Html:
+    """Return a day that is never broken over two lines."""
+    return tag("span", date, kind="day")
+
+
 def facts(rows: Iterable[tuple[str, object]]) -> Html:
     """Return a list of names and values; those without a value are left out."""
     return tag(

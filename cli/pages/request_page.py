@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Sequence
 
 from cli import output
-from cli.pages import Html, badge, code, document, facts, section, tag
+from cli.pages import Html, badge, code, day, document, facts, join, section, tag
 from cli.pages.receipt_page import IDENTITIES, REQUESTERS
 from memory.requests import ARTICLES, DELAYS, GROUND_SAYS, REFUSALS, Request
 
@@ -52,15 +52,13 @@ def standing(found: Sequence[Request]) -> str:
     return f"{output.many(len(waiting), 'request')} open" + (f", {late} overdue" if late else "")
 
 
-def _lead(asked: Request) -> str:
-    article = f"Article {ARTICLES[asked.kind]} GDPR"
-    if asked.state == "done":
-        return f"Asked for under {article} on {asked.received} and fulfilled on {asked.answered}."
-    if asked.state == "refused":
-        return f"Asked for under {article} on {asked.received} and refused on {asked.answered}."
-    if asked.overdue:
-        return f"Asked for under {article} on {asked.received}; an answer was due on {asked.due}."
-    return f"Asked for under {article} on {asked.received}; an answer is due by {asked.due}."
+def _lead(asked: Request) -> Html:
+    said = join((f"Asked for under Article {ARTICLES[asked.kind]} GDPR on ", day(asked.received)))
+    if asked.state == "open":
+        owed = "; an answer was due on " if asked.overdue else "; an answer is due by "
+        return join((said, owed, day(asked.due), "."))
+    done = " and fulfilled on " if asked.state == "done" else " and refused on "
+    return join((said, done, day(asked.answered), "."))
 
 
 def _asked(asked: Request) -> Html:

@@ -22,6 +22,7 @@ h2 { margin: 2.3rem 0 .75rem; padding-bottom: .4rem; font-size: 1.06rem;
 h3 { margin: 1.4rem 0 .4rem; font-size: .95rem; }
 p { margin: .5rem 0; }
 .lead { margin: 0; font-size: 1.06rem; max-width: 44rem; }
+.day { white-space: nowrap; }
 .note { color: var(--soft); font-size: .88rem; }
 .badge { display: inline-block; padding: .12em .62em; border-radius: 999px; font-size: .74rem;
   font-weight: 600; line-height: 1.6; white-space: nowrap; vertical-align: .12em;
@@ -59,11 +60,15 @@ code, .id { font-family: ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans 
 @media print { :root { color-scheme: light; --ink: #000; --soft: #444; --line: #bbb; --back: #fff;
     --sheet: #fff; --accent: #23508e; --good: #17693c; --good-back: #fff; --bad: #a3201b;
     --bad-back: #fff; --open: #7d5300; --open-back: #fff; --plain-back: #fff; }
-  body { font-size: 10pt; }
+  html { font-size: 13px; }
+  body { font-size: 1rem; line-height: 1.45; }
   main { max-width: none; margin: 0; padding: 0; border: 0; border-radius: 0; }
   .badge { border: 1px solid currentColor; }
   pre { border: 1px solid var(--line); }
-  h2 { margin-top: 1.5rem; }
+  h2 { margin: 1.2rem 0 .5rem; }
+  td { padding-top: .28rem; padding-bottom: .28rem; }
+  dl { gap: .5rem 2rem; }
+  .lead { max-width: none; }
   h2, h3, thead { break-after: avoid; }
   tr, dl div, pre, li { break-inside: avoid; } }
 """

@@ -151,9 +151,7 @@ def test_correct_is_edit_and_counts_for_a_request(mem: Mem) -> None:
 
     assert mem.ok("request", "show", request, "--json").json["corrected"] == 1
     assert wrong.code == 2
-    assert "Ada likes spaces" in mem.ok("show", kept).out
-    mem.ok("edit", kept, "--text", "Ada likes both")
-    assert "Ada likes both" in mem.ok("show", kept).out
+    assert "Ada likes spaces" in mem.ok("edit", kept, "--kind", "preference").out
 
 
 def test_a_request_from_its_opening_to_its_end(mem: Mem) -> None:
@@ -165,13 +163,10 @@ def test_a_request_from_its_opening_to_its_end(mem: Mem) -> None:
     assert "overdue since 2026-02-28" in mem.ok("request", "list").out
     assert "1 open, 1 overdue" in mem.ok("stats").out
     assert mem("doctor").code == 4
-    assert mem("request", "extend", ident, "complexity").code == 2
     assert "by an account they use" in mem.ok("request", "verify", ident, "account").out
     assert mem("request", "refuse", ident, "17-3-b").code == 2
     refused = mem.ok("request", "refuse", ident, "12-5-excessive").out
     assert "excessive, above all repeated, Article 12(5)(b)" in refused
-    assert mem("request", "close", ident).code == 2
-    assert mem("doctor").code == 0
     assert b"ada" not in content(mem).replace(b"metadata", b"")
 
 
@@ -183,7 +178,6 @@ def test_an_extended_request_is_due_later(mem: Mem) -> None:
 
     assert (after["extended"], after["extended_for"]) == (1, "number")
     assert "1 month, there are many requests" in mem.ok("request", "show", ident).out
-    assert mem.ok("request", "close", ident, "--json").json["state"] == "done"
 
 
 def test_nothing_recorded_is_said_so(mem: Mem) -> None:
@@ -192,5 +186,4 @@ def test_nothing_recorded_is_said_so(mem: Mem) -> None:
     assert "no request was recorded yet" in mem.ok("request", "list").err
     assert "nobody is declared" in mem.ok("subject", "list").err
     assert "no memory is by, about or with this name" in mem.ok("subject", "show", "Ada").err
-    assert mem("request", "show", "01ARZ3NDEKTSV4RRFFQ69G5FAV").code == 3
     assert mem("subject", "export", "Ada").code == 3

@@ -2,9 +2,12 @@
 
 import dataclasses
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from memory import Draft, NotFoundError, Selector, Store, UsageError
 from memory.errors import AmbiguousNameError
@@ -291,3 +294,89 @@ def test_the_places_of_names_are_those_the_tables_have(store: Store) -> None:
     for table, column in NAMES:
         columns = [row[1] for row in store._con.execute(f"PRAGMA table_info({table})")]
         assert column in columns
+
+
+def test_a_speaker_written_with_an_address_is_the_person(store: Store) -> None:
+    store.remember("I like tea", kind="turn", actor="Mireille Dubois <md@example.org>")
+    store.remember("so do I", kind="turn", actor="M. D. <md@example.org>")
+    store.add_subject("Mireille Dubois", ["md@example.org"])
+
+    assert store.dossier("Mireille Dubois").counts["said_by"] == 2
+
+
+def test_mentions_without_a_person_are_refused(store: Store) -> None:
+    with pytest.raises(UsageError, match="of a subject"):
+        store.plan_forget(Selector(query="tea", with_mentions=True))
+
+
+@pytest.mark.parametrize(
+    "text", ["a" * 200_000, "a " * 100_000, "a-" * 100_000 + "<", "(<[" * 70_000]
+)
+def test_a_name_beside_its_address_is_proposed_after_any_text(tmp_path: Path, text: str) -> None:
+    with Store(tmp_path / "plain", embedder="none") as store:
+        store.remember(f"{text} ( Ada Lovelace <ada@example.org>")
+
+        assert [one.value for one, _ in store.name_proposals("Ada Lovelace")] == ["ada@example.org"]
+
+
+def test_the_name_of_a_person_nobody_declared_is_searched_for_as_well(store: Store) -> None:
+    store.remember("I like tea", kind="turn", actor="Quadfliegerin")
+    (store.home / "keys").mkdir()
+    (store.home / "keys" / "note").write_text("what nobody knows of Quadfliegerin")
+
+    receipt = store.forget(store.plan_forget(Selector(subject="Quadfliegerin")))
+
+    assert [one.name for one in receipt.probes if one.result == "fail"] == ["bytes"]
+
+
+def test_a_scope_that_names_a_person_is_about_them(store: Store) -> None:
+    store.remember("boxes are ordered", kind="fact", scope="project:mireille-moves")
+
+    assert store.dossier("Mireille").counts["about"] == 1
+
+
+PEOPLE = ("Zubrowka Alpha", "Quadflieg Beta", "Wyszkowska Gamma", "Xanthippe Delta")
+LINES = st.tuples(
+    st.sampled_from(["", *PEOPLE]),  # who speaks
+    st.sets(st.sampled_from(PEOPLE), max_size=2),  # whom it names
+    st.sampled_from(["turn", "fact"]),
+    st.sampled_from(["", "user:{0}", "project:x", "project:{0}"]),
+    st.sampled_from(["", "chat:{0}"]),
+)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(LINES, min_size=1, max_size=8), st.data())
+def test_forgetting_one_of_several_people_takes_their_bytes_and_nobody_elses(
+    lines: list[tuple[str, set[str], str, str, str]], data: st.DataObject
+) -> None:
+    gone = data.draw(st.sampled_from(PEOPLE))
+    drafts = [
+        Draft(
+            text=f"line {at} names {' and '.join(sorted(named)) or 'nobody'}",
+            kind=kind,  # type: ignore[arg-type]
+            actor=actor,
+            scope=scope.format(data.draw(st.sampled_from(PEOPLE))),
+            uri=uri.format(data.draw(st.sampled_from(PEOPLE))),
+        )
+        for at, (actor, named, kind, scope, uri) in enumerate(lines)
+    ]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Store(Path(folder) / "store", embedder="none") as store,
+    ):
+        store.remember_many(drafts)
+        for name in PEOPLE:
+            store.add_subject(name)
+        hers = {
+            draft.text
+            for draft in drafts
+            if gone in " ".join((draft.text, draft.actor, draft.scope, draft.uri))
+        }
+
+        plan = store.plan_forget(Selector(subject=gone, with_mentions=True))
+        receipt = store.forget(plan)
+
+        assert receipt.state == "verified"
+        assert {one.text for one in store.list()} == {one.text for one in drafts} - hers
+        assert gone.split()[0].lower().encode() not in bytes_of(store.home)
