@@ -62,58 +62,57 @@ class Found:
         return set().union(*(keys for place, keys in self.where.items() if "slack:" in place))
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What is looked for: the wordings of each memory; the same key may have several."""
+class Examiner:
+    """Looks for the wordings of some memories; the same key may have several."""
 
-    wordings: Sequence[Text]
+    def __init__(self, wordings: Sequence[Text]) -> None:
+        """Prepare the search, which may then be made in many folders."""
+        self._tokens = {text.token: text.key for text in wordings}
+        self._texts = _Patterns(_patterns(wordings))
+        self._vectors = _Vectors(wordings)
 
-    def patterns(self) -> Iterator[tuple[bytes, int]]:
-        """Yield (bytes, key): every run of eight characters of a token, in every encoding."""
-        for text in self.wordings:
-            folded = "".join(
-                c
-                for c in unicodedata.normalize("NFKD", text.accented)
-                if not unicodedata.combining(c)
-            )
-            for word in {text.token, text.token.upper(), text.accented, folded}:
-                for at in range(len(word) - WIDTH + 1):
-                    part = word[at : at + WIDTH]
-                    yield part.encode(), text.key
-                    yield part.encode("utf-16-le"), text.key
-                    yield part.encode("utf-16-be"), text.key
-                    if not part.isascii():
-                        yield unicodedata.normalize("NFD", part).encode(), text.key
-                        yield json.dumps(part)[1:-1].encode(), text.key
-            for at in range(3):  # base64 takes three bytes at a time, from anywhere
-                yield base64.b64encode(text.token[at : at + 12].encode()), text.key
+    def __call__(self, home: Path) -> Found:
+        """Read every file below a folder and return what they say of the contents."""
+        found = Found()
+        for place in sorted(entry for entry in home.rglob("*") if entry.is_file()):
+            self._read(place, place.relative_to(home).as_posix(), found)
+        return found
 
-
-def examine(home: Path, content: Content) -> Found:
-    """Read every file below a folder and return what they say of the contents."""
-    found = Found()
-    texts, rows = _Patterns(content.patterns()), _Vectors(content.wordings)
-    tokens = {text.token: text.key for text in content.wordings}
-    for place in sorted(entry for entry in home.rglob("*") if entry.is_file()):
+    def _read(self, place: Path, name: str, found: Found) -> None:
         data = place.read_bytes()
-        name = place.relative_to(home).as_posix()
         found.files, found.size = found.files + 1, found.size + len(data)
         layout = None
         if data[:16] == forensic_sqlite.MAGIC:
             layout = forensic_sqlite.layout(place)
             found.slack += layout.nonzero
             found.errors += [f"{name}: {error}" for error in layout.errors]
-            _decode(forensic_sqlite.text_indexes(place), tokens, found, name)
+            _decode(forensic_sqlite.text_indexes(place), self._tokens, found, name)
         elif name.endswith(("-wal", "-journal")):
             found.log += len(data)
-        for key, at in texts.find(data):
+        for key, at in self._texts.find(data):
             found.raw.add(key)
             found.where[f"{name} {layout.place(at)}" if layout else name].add(key)
-        for form, keys in rows.find(data).items():
+        for form, keys in self._vectors.find(data).items():
             found.vectors[form] |= keys
-            for key in keys:
-                found.where[f"{name} (vector)"].add(key)
-    return found
+            found.where[f"{name} (vector)"] |= keys
+
+
+def _patterns(wordings: Sequence[Text]) -> Iterator[tuple[bytes, int]]:
+    """Yield (bytes, key): every run of eight characters of a token, in every encoding."""
+    for text in wordings:
+        spelled = unicodedata.normalize("NFKD", text.accented)
+        folded = "".join(c for c in spelled if not unicodedata.combining(c))
+        for word in {text.token, text.token.upper(), text.accented, folded}:
+            for at in range(len(word) - WIDTH + 1):
+                part = word[at : at + WIDTH]
+                yield part.encode(), text.key
+                yield part.encode("utf-16-le"), text.key
+                yield part.encode("utf-16-be"), text.key
+                if not part.isascii():
+                    yield unicodedata.normalize("NFD", part).encode(), text.key
+                    yield json.dumps(part)[1:-1].encode(), text.key
+        for at in range(3):  # base64 takes three bytes at a time, from anywhere
+            yield base64.b64encode(text.token[at : at + 12].encode()), text.key
 
 
 def _decode(
@@ -160,7 +159,7 @@ class _Patterns:
 
 
 class _Index:
-    """A set of 64-bit keys that arrays are looked up in."""
+    """A sorted set of 64-bit keys that arrays are looked up in."""
 
     def __init__(self, keys: Keys) -> None:
         self.keys = keys
@@ -174,7 +173,10 @@ class _Index:
     def hits(self, values: Keys) -> Ints:
         """Return the positions in `values` that hold one of the keys."""
         likely = np.flatnonzero(self.table[self._slot(values)])
-        return likely[np.isin(values[likely], self.keys)]
+        if not len(likely):
+            return likely
+        at = np.minimum(np.searchsorted(self.keys, values[likely]), len(self.keys) - 1)
+        return likely[self.keys[at] == values[likely]]
 
     def windows(self, data: bytes) -> Iterator[tuple[int, int]]:
         """Yield (key, position) of every eight bytes of `data` that are a key."""

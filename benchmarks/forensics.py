@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from examiner import Content, Found, examine
+from examiner import Examiner, Found
 from forensic_texts import Text, reworded, texts
 from report import Bar, finish
 
@@ -55,9 +55,9 @@ class Corpus:
         return [str(text.key) for text in self.victims]
 
     @property
-    def content(self) -> Content:
+    def wordings(self) -> list[Text]:
         """What the examiner looks for: every wording that a victim ever had."""
-        return Content([*self.victims, *self.later])
+        return [*self.victims, *self.later]
 
 
 @dataclass(slots=True)
@@ -136,9 +136,10 @@ def run(python: str, system: str, build: str, given: Corpus, folder: Path) -> Ou
     home = folder / "store"
     label = f"{system} ({build} SQLite)" if build else system
     out = Outcome(label)
+    examine = Examiner(given.wordings)
 
     def look(step: str, state: str) -> None:
-        out.lines.append(Line(label, step, state, examine(home, given.content)))
+        out.lines.append(Line(label, step, state, examine(home)))
 
     worker = Process(python, system, folder, build)
     out.about = worker("open", subjects=given.keys)
@@ -214,9 +215,8 @@ def show(outcome: Outcome) -> None:
     told = outcome.about
     versions = ", ".join(f"{name} {version}" for name, version in told["versions"].items())
     print(f"\n{outcome.name}: {versions}; SQLite {told['sqlite']}")
-    print(
-        f"  deleted: {told['deleting']}\n  purged:  {told['purging'] or 'nothing further documented'}"
-    )
+    print(f"  deleted: {told['deleting']}")
+    print(f"  purged:  {told['purging'] or 'nothing further documented'}")
     heads = "text", "index", "vector", "slack", " nonzero", "     log"
     print(" " * 19 + " ".join(f"{head:>6s}" for head in heads))
     for row in rows([outcome]):
