@@ -229,6 +229,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=20_000, help="memories in the store")
     parser.add_argument("--victims", type=int, default=600, help="memories forgotten")
+    parser.add_argument("--only", nargs="*", default=[], help="rows of the table")
     parser.add_argument("--json", type=Path, help="write the figures here")
     given = parser.parse_args()
     bars: list[Bar] = []
@@ -242,8 +243,10 @@ def main() -> int:
         bars.append(Bar("control: victims read before", len(before.readable), given.victims))
         bars.append(Bar("control: vectors read before", len(before.any_vector), given.victims))
         for off, shared in CASES:
-            found = measure(made, folder, off, shared=shared)
             label = (" + ".join(off) or "nothing") + (", shared" if shared else "")
+            if given.only and label not in given.only:
+                continue
+            found = measure(made, folder, off, shared=shared)
             print(line(label, found), flush=True)
             clean = off in COVERED
             bars.append(Bar(f"residue, off: {label}", residue(found), not clean, at_most=clean))
