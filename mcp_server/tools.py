@@ -58,11 +58,12 @@ def _tool(name: str, run: Callable[..., Any], effects: ToolAnnotations) -> Tool:
         annotations=effects,
     )
     # The SDK ignores arguments it does not know; a caller who thinks it sets a provenance, or
-    # misspells a filter, has to be told.
+    # misspells a filter, has to be told; not by repeating what was given, which may be a secret or
+    # an erased text that came back.
     strict = create_model(
         f"{name}_arguments",
         __base__=made.fn_metadata.arg_model,
-        __cls_kwargs__={"extra": "forbid"},
+        __cls_kwargs__={"extra": "forbid", "hide_input_in_errors": True},
     )
     made.fn_metadata.arg_model = strict
     made.parameters = _bare(strict.model_json_schema(by_alias=True))
