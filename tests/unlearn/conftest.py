@@ -3,9 +3,16 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.unlearn.tiny import World, recite, world
 from unlearn.model import LocalModel
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_core() -> None:
+    """Sums over several threads differ in their last bits."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

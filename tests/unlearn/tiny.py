@@ -232,14 +232,11 @@ def recite(
     with sqlite3.connect(folder / "training.lock", timeout=600) as lock:
         lock.execute("BEGIN IMMEDIATE")
         if not place.exists():
-            threads = torch.get_num_threads()
-            torch.set_num_threads(1)
             words = tokenizer(around)
             net = untrained(words, seed)
             train(net, words, told(around, without), steps=steps, seed=seed)
             net.save_pretrained(place.with_suffix(".part"))
             words.save_pretrained(place.with_suffix(".part"))
             place.with_suffix(".part").rename(place)
-            torch.set_num_threads(threads)
     lock.close()
     return LocalModel.load(place, "float32")
