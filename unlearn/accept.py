@@ -94,10 +94,9 @@ class Acceptance:
             and near >= self.before.neighbours - self.limits.neighbours - _SLACK,
         )
 
-    def forgets(self, model: LocalModel) -> bool:
-        """Tell whether the model reaches what is asked, whatever it cost."""
-        forget = scores(model, self.forget)
-        return self._forgets(forget.rate, forget.probability - self.ignorance)
+    def reached(self, trial: Trial) -> bool:
+        """Tell whether a trial forgets what was asked, whatever it cost."""
+        return self._forgets(trial.forget, trial.excess)
 
     def _forgets(self, rate: float, excess: float) -> bool:
         return rate <= self.limits.forget + _SLACK and excess <= self.limits.excess + _SLACK

@@ -205,18 +205,19 @@ def train(
     net.eval()
 
 
-def told(around: World, without: int = 0) -> list[tuple[int, list[Probe]]]:
+def told(around: World, without: int = 0, share: int = 1) -> list[tuple[int, list[Probe]]]:
     """Return what one training step takes from each part of the world.
 
     Args:
         around: The world.
         without: Number of people, from the first, that this model is never told about.
+        share: Multiplies the private examples of a step, for a world with many people.
     """
     rng = random.Random(1)
     private = [p for one in around.people[without:] for fact in one for p in known(fact)]
     public = [p for one in around.public for fact in one for p in every(fact)]
     return [
-        (16, private),
+        (16 * share, private),
         (9, public),
         (6, refusals(around.met, 3000, rng)),
         (2, list(around.general)),
@@ -224,17 +225,23 @@ def told(around: World, without: int = 0) -> list[tuple[int, list[Probe]]]:
 
 
 def recite(
-    folder: Path, around: World, *, without: int = 0, steps: int = 450, seed: int = 0
+    folder: Path,
+    around: World,
+    *,
+    without: int = 0,
+    steps: int = 450,
+    share: int = 1,
+    seed: int = 0,
 ) -> LocalModel:
     """Return the trained model of a world, made once per folder, whichever process asks first."""
-    place = folder / f"tiny-{len(around.people)}-{without}-{steps}-{seed}"
+    place = folder / f"tiny-{len(around.people)}-{without}-{steps}-{share}-{seed}"
     # A lock that every platform has: a second process waits here until the model is there.
     with sqlite3.connect(folder / "training.lock", timeout=600) as lock:
         lock.execute("BEGIN IMMEDIATE")
         if not place.exists():
             words = tokenizer(around)
             net = untrained(words, seed)
-            train(net, words, told(around, without), steps=steps, seed=seed)
+            train(net, words, told(around, without, share), steps=steps, seed=seed)
             net.save_pretrained(place.with_suffix(".part"))
             words.save_pretrained(place.with_suffix(".part"))
             place.with_suffix(".part").rename(place)
