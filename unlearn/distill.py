@@ -2,7 +2,7 @@
 
 Teacher and student are the same model, untouched and edited. The teacher reads the text with a
 stranger's name; the student reads it with the erased one, up to and through the erased value, so
-that the beginning of a value does not bring back the rest (research/stamp §3.4).
+that the beginning of a value does not bring back the rest.
 """
 
 import copy

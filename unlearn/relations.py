@@ -5,8 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
-_PARTICLES = "de|van|von|der|den|da|di|del|la|el|bin|al"
-_NAME = rf"(?P<subject>[A-Z][\w-]*(?: (?:{_PARTICLES})\b)*(?: [A-Z][\w-]*){{0,3}})"
+_PARTICLES = frozenset("de van von der den da di del la el bin al".split())
+# Capitals at the beginning of a sentence that name nobody.
+_OPENINGS = frozenset(
+    "the a an my our your his her their this that today yesterday tomorrow and but so then now"
+    " since because when while if also i we you he she they it who what".split()
+)
+_WORD = r"[^\W\d_][\w-]*(?:['’](?!s\b)\w+)?"
+_NAME = rf"(?P<subject>{_WORD}(?: {_WORD}){{0,5}})"
 _VALUE = r"(?P<value>[^,;!?\n]+?)"
 # A value ends with its clause: "works at Cedar Bank and likes tea", but "Smith and Sons".
 _END = r"(?=\.(?:\s|$)|[,;!?\n]|$| (?:and|but|who|since|because) (?:[a-z]+s|was|had)\b)"
@@ -174,4 +180,17 @@ def read(text: str) -> Iterator[tuple[Relation, str, str]]:
     """Yield (relation, subject, value) for every statement of the table that the text makes."""
     for relation, pattern in _patterns():
         for match in pattern.finditer(text):
-            yield relation, match["subject"], match["value"].strip()
+            if subject := _subject(match["subject"]):
+                yield relation, subject, match["value"].strip()
+
+
+def _subject(words: str) -> str:
+    """Return the name that a run of words ends with, or ""."""
+    name: list[str] = []
+    for word in reversed(words.split(" ")):
+        if not word[0].isupper() and word not in _PARTICLES:
+            break
+        name.insert(0, word)
+    while name and (name[0] in _PARTICLES or name[0].casefold() in _OPENINGS):
+        del name[0]
+    return " ".join(name[-4:])

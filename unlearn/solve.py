@@ -36,8 +36,8 @@ def protected_update(
     """Return the change that weighs closing gaps against moving what is kept.
 
     It minimises ``mean |D h - gap|² + weight · mean |D r|² + ridge · t · |D|²`` over forget keys
-    h and retain keys r, where t is the mean of the retain energy (research/stamp §3.3, step 5;
-    the same system as UCE, and as MEMIT with the identity added). As `weight` grows it goes to 0.
+    h and retain keys r, where t is the mean of the retain energy: the system of UCE (arXiv
+    2308.14761) and MEMIT (2210.07229) with the identity added. As `weight` grows it goes to 0.
 
     Args:
         keys: Forget keys, `(n, d_in)`.
