@@ -35,6 +35,7 @@ REGISTRY: tuple[tuple[str, str], ...] = (
     (f"{INDEX}/*.tmp", "files.erase_indexes"),
     (f"{INDEX}/verified.json", "digests of model files, no content"),
     (f"{KEYS}/*", "keys and access tokens, no content"),
+    ("models/*/attachment.json", "unlearn: names, sizes and digests of models, no content"),
     (RESERVE, "zeros: room for an erasure on a full disk"),
 )
 
