@@ -7,8 +7,6 @@ from pathlib import Path
 PACKAGES = ("memory", "ranker", "unlearn", "cli", "mcp_server")
 DATA = {
     "memory/py.typed",
-    "memory/migrations/store/0001_initial.sql",
-    "memory/migrations/behavior/0001_initial.sql",
     "cli/data/demo.jsonl",
     "cli/data/demo_questions.json",
     "mcp_server/instructions.md",
@@ -20,7 +18,8 @@ def expected(root: Path) -> set[str]:
     sources = {
         place.relative_to(root).as_posix()
         for package in PACKAGES
-        for place in (root / package).rglob("*.py")
+        for pattern in ("*.py", "*.sql")
+        for place in (root / package).rglob(pattern)
     }
     return sources | DATA
 
