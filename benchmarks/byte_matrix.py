@@ -148,7 +148,9 @@ CASES: tuple[tuple[tuple[str, ...], bool], ...] = (
     ((), False),
     ((), True),
     (("rebuild (VACUUM)",), True),
-    *(((name,), name == "bump") for name in PROTECTIONS),
+    # What VACUUM leaves for a stale page to bring back depends on the layout, and may be nothing:
+    # the bump is switched off together with it, below.
+    *(((name,), False) for name in PROTECTIONS if name != "bump"),
     (("rebuild (VACUUM)", "slack scrub"), False),
     (("rebuild (VACUUM)", "bump"), True),
     (("secure_delete", "rebuild (VACUUM)", "slack scrub"), False),
