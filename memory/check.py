@@ -4,9 +4,10 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from memory import erasures, files, ledger, pages, records, seal, segments, setting, vectors
+from memory import erasures, files, ledger, records, seal, segments, setting, vectors
 from memory.db import Connection, DriverError, engine_version, identity, migrations
 from memory.errors import FAULTS
+from memory.survey import Slack
 from memory.types import Finding
 
 
@@ -194,7 +195,7 @@ def forensic(con: Connection, signals: Connection, wait: float) -> list[Finding]
     ]
 
 
-def _unused(name: str, found: pages.Slack | None) -> Finding:
+def _unused(name: str, found: Slack | None) -> Finding:
     check = f"unused bytes of {name}"
     if found is None:
         return Finding(

@@ -132,7 +132,7 @@ class Session:
         if setting.get(self._con, setting.UNSEALED):
             self._seal(0.0)
 
-    def _seal(self, wait: float) -> bool:
+    def _seal(self, wait: float, *, rebuild: bool = False) -> bool:
         """Seal the file; False, and still owed, while others block it."""
         self._index = None  # let go of the mapped sidecar
         files.erase_indexes(self.home)
@@ -143,7 +143,7 @@ class Session:
             if is_busy(exc):
                 return False
             raise
-        if not seal.seal(self._con, wait):
+        if not seal.seal(self._con, wait, rebuild=rebuild):
             return False
         with self._writing() as con:
             setting.drop(con, setting.UNSEALED)
@@ -234,4 +234,5 @@ class Session:
             write_wait=self._wait,
             now=self._clock(),
             say=say,
+            model=lambda: self.embedder,
         )

@@ -237,6 +237,6 @@ class Upkeep(Session):
             setting.next_epoch(con)
             setting.put(con, setting.UNSEALED, "bytes")
         with self._guard():
-            if self._seal(5.0) and seal.seal(self._behavior(), 5.0):
+            if self._seal(5.0, rebuild=True) and seal.seal(self._behavior(), 5.0, rebuild=True):
                 done += ("databases rebuilt, unused bytes zeroed",)
         return done + tuple(f"erasure {one.erasure}: {one.state}" for one in self.resume())
