@@ -41,6 +41,7 @@ from memory.types import ForgetPlan, Memory, PlannedMemory, Probe, Receipt, Rece
 
 EXCERPT = 80
 SILENT = 1.0  # seconds of a step before it tells its progress
+REINDEXED = 100  # the index is made anew when one memory in so many leaves or changes in it
 RECORDS = ("erasure", "erasure_target", "setting")  # what writing a receipt changes
 Progress = Callable[[str], None]
 
@@ -242,7 +243,12 @@ def erase(con: Connection, seqs: Sequence[int]) -> dict[str, int]:
     """Erase memories through every owner; their neighbours are indexed anew without them."""
     around = records.near(con, seqs)
     left = sorted({other for near in around.values() for other in near} - set(seqs))
-    records.unindex(con, [*seqs, *left])
+    # To take rows out of the index and put them in costs a hundred times as much a row as to make
+    # all of it anew.
+    (total,) = con.execute("SELECT count(*) FROM memory").fetchone()
+    anew = REINDEXED * (len(seqs) + len(left)) > total
+    if not anew:
+        records.unindex(con, [*seqs, *left])
     counts = {
         "text_index": len(seqs),
         "context_rewritten": len(left),
@@ -251,7 +257,10 @@ def erase(con: Connection, seqs: Sequence[int]) -> dict[str, int]:
     }
     lineage.erase_children(con, left)
     counts.update(records.erase(con, seqs))
-    records.index(con, left)
+    if anew:
+        records.reindex(con)
+    else:
+        records.index(con, left)
     vectors.touch(con, left)
     trace(con, left)
     return counts

@@ -4,11 +4,9 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from memory import ledger
 from memory.db import Connection
-from memory.needles import Windows, attested, text_windows
+from memory.needles import WIDTH, Windows, attested, text_windows, without
 from memory.stems import stemmed
 
 # Table -> what it says. A byte on a page of one of these tables is live, or it is not there: the
@@ -44,8 +42,8 @@ def attest(con: Connection, home: Path, windows: Windows, stems: Sequence[str]) 
     """
     if not len(windows):
         return windows
-    left = np.setdiff1d(windows, text_windows((), _terms(con, windows, stems)))
-    return np.setdiff1d(windows, np.setdiff1d(left, attested(left, _texts(con, home))))
+    left = without(windows, text_windows((), _terms(con, windows, stems)))
+    return without(windows, without(left, attested(left, _texts(con, home))))
 
 
 def _texts(con: Connection, home: Path) -> Iterator[str]:
@@ -87,10 +85,11 @@ def _vocabulary(con: Connection) -> None:
 def _terms(con: Connection, windows: Windows, stems: Sequence[str]) -> list[str]:
     """Return terms of live texts that hold some of the windows, as far as they begin alike."""
     _vocabulary(con)
+    wanted = set(windows.astype("<u8").view("S8").tolist())
     heads = {
         term[:HEAD]
         for term in {term for text in stems for term in text.split(" ")}
-        if len(np.intersect1d(text_windows((), [term]), windows))
+        if _parts(term) & wanted
     }
     found: dict[str, int] = {}
     for head in sorted(heads):
@@ -106,6 +105,11 @@ def _terms(con: Connection, windows: Windows, stems: Sequence[str]) -> list[str]
             term = row[0] + "\x01"
     said = _said(con, set(found.values()))
     return [term for term, seq in found.items() if term in said[seq]]
+
+
+def _parts(term: str) -> set[bytes]:
+    body = term.encode()
+    return {body[at : at + WIDTH] for at in range(len(body) - WIDTH + 1)}
 
 
 def _said(con: Connection, seqs: Collection[int]) -> dict[int, set[str]]:

@@ -76,7 +76,7 @@ def vector_windows(blobs: Iterable[bytes]) -> Windows:
         row = np.frombuffer(blob, STORED).astype(np.float32)
         bodies |= {blob, row.tobytes(), quantise(row[None, :])[0].tobytes()}
         bits.add(sign_bits(row[None, :]).T.tobytes())
-    return np.union1d(_windows(bodies, APART), _windows(bits))
+    return joined(_windows(bodies, APART), _windows(bits))
 
 
 def _windows(bodies: Iterable[bytes], apart: int = GRID) -> Windows:
@@ -87,11 +87,41 @@ def _windows(bodies: Iterable[bytes], apart: int = GRID) -> Windows:
             each = np.lib.stride_tricks.sliding_window_view(np.frombuffer(body, np.uint8), WIDTH)
             found.append(each[np.arange(len(each)) % apart < GRID])
     flat = np.ascontiguousarray(np.concatenate(found))
-    windows = np.unique(flat.view("<u8")[:, 0])
+    windows = distinct(flat.view("<u8")[:, 0])
     # A window of few different bytes says nothing: zero pages and runs of blanks are everywhere.
     ordered = np.sort(windows[:, None].view(np.uint8), axis=1)
     telling = np.count_nonzero(np.diff(ordered, axis=1), axis=1) > 2
     return np.asarray(windows[telling], np.uint64)
+
+
+def distinct(windows: Windows) -> Windows:
+    """Return the windows sorted, each once; `numpy.unique` hashes and is many times slower."""
+    ordered = np.sort(windows)
+    if len(ordered):
+        ordered = ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])]
+    return ordered
+
+
+def joined(*parts: Windows) -> Windows:
+    """Return the windows of all parts, sorted, each once."""
+    return distinct(np.concatenate(parts))
+
+
+def common(windows: Windows, other: Windows) -> Windows:
+    """Return those of the windows that are among `other`, which is sorted."""
+    return windows[_among(windows, other)]
+
+
+def without(windows: Windows, other: Windows) -> Windows:
+    """Return those of the windows that are not among `other`, which is sorted."""
+    return windows[~_among(windows, other)]
+
+
+def _among(windows: Windows, other: Windows) -> NDArray[np.bool_]:
+    if not len(other):
+        return np.zeros(len(windows), np.bool_)
+    near = np.minimum(np.searchsorted(other, windows), len(other) - 1)
+    return np.asarray(other[near] == windows, np.bool_)
 
 
 class Finder:
@@ -121,9 +151,9 @@ class Finder:
             part = halves[at : at + BLOCK + 1]
             likely = self._table.take(self._slots(part[:-1], part[1:]), mode="clip")
             if len(rows := np.flatnonzero(likely)):
-                seen = part[rows].astype(np.uint64) | part[rows + 1].astype(np.uint64) << 32
-                near = np.searchsorted(self.windows, seen)
-                real = self.windows[np.minimum(near, len(self.windows) - 1)] == seen
+                high = part[rows + 1].astype(np.uint64) << np.uint64(32)
+                seen = part[rows].astype(np.uint64) | high
+                real = _among(seen, self.windows)
                 windows.append(seen[real])
                 places.append(GRID * (at + rows[real]))
         return np.concatenate(windows), np.concatenate(places)
@@ -131,7 +161,7 @@ class Finder:
     def anywhere(self, data: bytes) -> Windows:
         """Return the distinct windows that begin anywhere in `data`."""
         view = memoryview(data)
-        return np.unique(np.concatenate([self.on_grid(view[at:])[0] for at in range(GRID)]))
+        return joined(*(self.on_grid(view[at:])[0] for at in range(GRID)))
 
 
 def found_in(data: bytes, windows: Windows) -> Windows:
@@ -168,12 +198,12 @@ def search(
             # Half a window more than the chunk, so that none is cut in two.
             windows, places = finder.on_grid(held.read_at(descriptor, CHUNK + WIDTH - GRID, at))
             if apart is None or not len(windows):
-                return windows[:0], np.unique(windows)
+                return windows[:0], distinct(windows)
             mine = apart(places + at)
-            return np.unique(windows[mine]), np.unique(windows[~mine])
+            return distinct(windows[mine]), distinct(windows[~mine])
 
         for done, pair in enumerate(side_by_side(look, range(0, size, CHUNK)), start=1):
-            found = (np.union1d(found[0], pair[0]), np.union1d(found[1], pair[1]))
+            found = (joined(found[0], pair[0]), joined(found[1], pair[1]))
             tell(min(1.0, done * CHUNK / size))
     return found
 
@@ -191,7 +221,7 @@ def attested(windows: Windows, live: Iterable[str]) -> Windows:
         size += len(text)
         if size > CHUNK:
             left, batch, size = _unattested(left, batch), [], 0
-    return np.setdiff1d(windows, _unattested(left, batch))
+    return without(windows, _unattested(left, batch))
 
 
 def _unattested(windows: Windows, texts: list[str]) -> Windows:
@@ -210,5 +240,5 @@ def _unattested(windows: Windows, texts: list[str]) -> Windows:
             break
         body = form()
         body = body.encode() if isinstance(body, str) else body
-        windows = np.setdiff1d(windows, found_in(body, windows))
+        windows = without(windows, found_in(body, windows))
     return windows

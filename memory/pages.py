@@ -185,8 +185,9 @@ class _Walk:
         inside = numbers[(numbers >= 1) & (numbers <= self.count)]
         if len(inside) < len(numbers):
             self._error(f"{what} names a page outside of the file")
-        distinct = np.unique(inside)
-        fresh = distinct[~self.seen[distinct]]
+        ordered = np.sort(inside)  # `numpy.unique` is many times slower
+        fresh = ordered[np.diff(ordered, prepend=0) > 0]
+        fresh = fresh[~self.seen[fresh]]
         if len(fresh) < len(inside):
             self._error(f"{what} names a page that is used elsewhere")
         self.seen[fresh] = True

@@ -5,13 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from memory import files, likeness, live, names, pages, seal, segments, vectors
 from memory import needles as searching
 from memory.db import Connection
 from memory.embedder import Embedder
-from memory.needles import Finder, Needles, Windows, vector_windows
+from memory.needles import Finder, Needles, Windows, common, joined, vector_windows, without
 from memory.stems import stemmed
 from memory.survey import Slack, Survey
 from memory.types import Count, FileRole, Probe, ProbeName, ProbeResult
@@ -57,6 +55,7 @@ class _Searched:
 
     slack: dict[FileRole, Slack | None]
     version: int | None = None
+    windows: int = 0  # of the texts
     texts: dict[Path, Windows] = field(default_factory=dict)  # in each file, said by no live row
     vectors: int = 0
     near: likeness.Near = field(default_factory=likeness.Near)
@@ -197,10 +196,11 @@ def _search(case: _Case) -> _Searched:
 
 def _look(case: _Case, content: Needles, whole: Survey | None, found: _Searched) -> None:
     texts = content.windows()
+    found.windows = len(texts)
     # The same text kept in another scope has the same vector: that one is no residue.
     bodies = vector_windows(set(content.vectors) - found.near.same)
-    bodies = np.setdiff1d(bodies, vector_windows(found.near.alike))
-    finder = Finder(np.union1d(texts, bodies))
+    bodies = without(bodies, vector_windows(found.near.alike))
+    finder = Finder(joined(texts, bodies))
     said, seen = texts[:0], texts[:0]
     for place in files.walk(case.home):
         main = place == case.home / files.DATABASE
@@ -212,13 +212,13 @@ def _look(case: _Case, content: Needles, whole: Survey | None, found: _Searched)
             whole.lies_in(live.SAYS) if sound and whole is not None else None,
             (lambda share: case.tell(0.5 + share / 2)) if main else (lambda _: None),
         )
-        said = np.union1d(said, apart)
-        found.texts[place] = np.intersect1d(other, texts)
-        found.vectors += len(np.intersect1d(np.union1d(apart, other), bodies))
-        seen = np.union1d(seen, found.texts[place])
-    left = np.setdiff1d(seen, said)
-    said = np.union1d(said, live.attest(case.con, case.home, left, content.stemmed))
-    found.texts = {place: np.setdiff1d(hits, said) for place, hits in found.texts.items()}
+        said = joined(said, apart)
+        found.texts[place] = common(other, texts)
+        found.vectors += len(common(joined(apart, other), bodies))
+        seen = joined(seen, found.texts[place])
+    left = without(seen, said)
+    said = joined(said, live.attest(case.con, case.home, left, content.stemmed))
+    found.texts = {place: without(hits, said) for place, hits in found.texts.items()}
 
 
 def _rows(case: _Case, ids: Sequence[str]) -> Probe:
@@ -277,7 +277,7 @@ def _bytes(content: Needles | None, home: Path, found: _Searched) -> Probe:
         name="bytes",
         result="fail" if holding else "pass",
         counts={
-            "windows": len(content.windows()),
+            "windows": found.windows,
             "files": len(found.texts),
             "found": sum(map(len, found.texts.values())),
         },
@@ -335,9 +335,9 @@ def _log(case: _Case) -> Probe:
     # The seal emptied the logs, but other processes go on writing.
     windows = case.content.windows()
     hits = [searching.scan(place, windows) for place in logs]
-    seen = np.unique(np.concatenate(hits))
+    seen = joined(*hits)
     said = live.attest(case.con, case.home, seen, case.content.stemmed)
-    found = sum(len(np.setdiff1d(one, said)) for one in hits)
+    found = sum(len(without(one, said)) for one in hits)
     return _probe("log", found, {"bytes": left, "found": found})
 
 
