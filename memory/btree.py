@@ -101,7 +101,9 @@ def varints(data: Bytes, at: Ints) -> tuple[Ints, Ints]:
 class _Batch:
     """The headers of a batch of pages."""
 
-    def __init__(self, data: Bytes, numbers: Ints, size: int, usable: int) -> None:
+    def __init__(
+        self, data: Bytes, numbers: Ints, size: int, usable: int, mine: Flags | None
+    ) -> None:
         self.data, self.size, self.usable = data, size, usable
         self.row = np.arange(len(numbers), dtype=np.int64)
         self.base = self.row * size
@@ -115,11 +117,13 @@ class _Batch:
         known = np.isin(self.kind, (INDEX_INNER, TABLE_INNER, INDEX_LEAF, TABLE_LEAF))
         too_many = self.top + 2 * count > self.base + self.start
         self.bad: Flags = ~known | too_many | (self.start > usable)
+        if mine is not None:
+            self.bad |= ~mine  # left out of all that follows
         self.count = np.where(self.bad, 0, count)
         self.ready = self.top + 2 * self.count  # end of the cell pointers
 
 
-def parse(data: Bytes, numbers: Ints, size: int, usable: int) -> Parsed:
+def parse(data: Bytes, numbers: Ints, size: int, usable: int, mine: Flags | None = None) -> Parsed:
     """Take pages apart.
 
     Args:
@@ -127,8 +131,9 @@ def parse(data: Bytes, numbers: Ints, size: int, usable: int) -> Parsed:
         numbers: Their page numbers; page 1 begins with the file's header.
         size: Bytes of a page.
         usable: Of them without the reserved ones at the end.
+        mine: Which of the pages are meant; the others only lie between them.
     """
-    batch = _Batch(data, numbers, size, usable)
+    batch = _Batch(data, numbers, size, usable, mine)
     cells = _cells(batch)
     blocks = _freeblocks(batch)
     unused = _unused(batch, cells, blocks)
@@ -136,7 +141,8 @@ def parse(data: Bytes, numbers: Ints, size: int, usable: int) -> Parsed:
     left = np.flatnonzero(cells.inner & ~batch.bad[cells.row])
     children = np.concatenate([u32(data, batch.head[right] + 8), u32(data, cells.begin[left])])
     parents = np.concatenate([right, cells.row[left]])
-    return Parsed(batch.bad, _good(cells, batch.bad), unused, children, parents)
+    bad = batch.bad if mine is None else batch.bad & mine
+    return Parsed(bad, _good(cells, batch.bad), unused, children, parents)
 
 
 def _good(cells: Cells, bad: Flags) -> Cells:

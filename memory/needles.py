@@ -29,7 +29,7 @@ CHUNK = 1 << 22
 BLOCK = 1 << 15  # positions looked at together: their temporaries stay in the cache
 _LOW, _HIGH = np.uint32(0x9E3779B1), np.uint32(0x85EBCA77)
 _FULLEST = 1 << 7  # slots of the table per window
-_BITS = (20, 27)  # fewest and most of its address
+_BITS = (16, 27)  # fewest and most of its address
 
 Windows = NDArray[np.uint64]
 Positions = NDArray[np.int64]

@@ -16,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory import btree, held, schema_roots
-from memory.btree import SPARE, Bytes, Ints, u32
+from memory.btree import SPARE, Bytes, Flags, Ints, u32
 from memory.side_by_side import side_by_side
 from memory.survey import Slack, Survey
 
 MAGIC = b"SQLite format 3\0"
 LOCK_BYTE = 1 << 30  # the page that holds this byte is never used
 BATCH = 1 << 22  # bytes of pages taken apart at once
+CLOSE = 1.25  # pages that lie between those of a batch are read with them up to this
 SPACED = (72, 92)  # of the header: reserved, zero
 MOST_ERRORS = 20
 KINDS = ("gap", "freeblock", "fragment")  # by the numbers of btree.Unused
@@ -82,7 +83,8 @@ class _Batch:
     """Pages of b-trees after they were taken apart."""
 
     numbers: Ints
-    data: bytearray
+    data: bytes | bytearray
+    mine: Flags | None  # which of the pages are of the batch, and do not only lie between
     parsed: btree.Parsed
     heads: Ints  # first pages of overflow chains,
     left: Ints  # how many bytes lie in each,
@@ -213,6 +215,16 @@ class _Walk:
                 self._error("the file became shorter while it was read")
         return data
 
+    def _span(self, numbers: Ints) -> tuple[Ints, bytes | bytearray]:
+        """Return the pages and those between them, read at once, if there are few of those."""
+        every = np.arange(numbers[0], numbers[-1] + 1)
+        if len(every) <= CLOSE * len(numbers):
+            wanted = len(every) * self.size + SPARE
+            data = held.read_at(self.descriptor, wanted, (int(numbers[0]) - 1) * self.size)
+            if len(data) == wanted:  # there is more of the file behind them
+                return every, data
+        return numbers, self._read(numbers)
+
     def _split(self, numbers: Ints) -> Iterator[Ints]:
         step = max(1, BATCH // self.size)
         for at in range(0, len(numbers), step):
@@ -223,7 +235,7 @@ class _Walk:
 
     # Slack is weighed in runs: how many of its bytes are not zero.
 
-    def _weigh(self, kind: str, data: bytearray, run: tuple[int, int], offset: int) -> None:
+    def _weigh(self, kind: str, data: bytes | bytearray, run: tuple[int, int], offset: int) -> None:
         begin, end = run
         self.slack_bytes += end - begin
         zeros = data.count(0, begin, end)
@@ -241,9 +253,10 @@ class _Walk:
             at = row * self.size
             self._weigh(kind, data, (at, at + self.size), (number - 1) * self.size - at)
 
-    def _reserved(self, numbers: Ints, data: bytearray) -> None:
+    def _reserved(self, numbers: Ints, data: bytes | bytearray, mine: Flags | None = None) -> None:
         if self.usable < self.size:
-            for row, number in enumerate(numbers.tolist()):
+            rows = np.arange(len(numbers)) if mine is None else np.flatnonzero(mine)
+            for row, number in zip(rows.tolist(), numbers[rows].tolist(), strict=True):
                 run = (row * self.size + self.usable, (row + 1) * self.size)
                 self._weigh("reserved", data, run, (number - 1 - row) * self.size)
 
@@ -311,10 +324,12 @@ class _Walk:
 
     def _parse(self, numbers: Ints) -> _Batch:
         """Take a batch of pages apart; many may be under way at the same time."""
-        data = self._read(numbers)
+        wanted = numbers
+        numbers, data = self._span(wanted)
         view: Bytes = np.frombuffer(data, np.uint8)
-        parsed = btree.parse(view, numbers, self.size, self.usable)
-        batch = _Batch(numbers, data, parsed, *parsed.cells.chains(view))
+        mine = np.isin(numbers, wanted, kind="table") if len(numbers) > len(wanted) else None
+        parsed = btree.parse(view, numbers, self.size, self.usable, mine)
+        batch = _Batch(numbers, data, mine, parsed, *parsed.cells.chains(view))
         unused = parsed.unused
         batch.slack_bytes = int((unused.end - unused.begin).sum())
         said = btree.nonzero(view, unused)
@@ -338,7 +353,7 @@ class _Walk:
         for kind, place, length, nonzero in batch.dirty:
             self.nonzero[kind] += nonzero
             self.dirty.append((kind, place, length))
-        self._reserved(batch.numbers, batch.data)
+        self._reserved(batch.numbers, batch.data, batch.mine)
 
     def _overflow(self, chains: list[tuple[Ints, Ints]]) -> None:
         if not chains:

@@ -17,7 +17,7 @@ class Roots:
         self.found: dict[str, int] = {}  # by name of the table or index
         self.errors: list[str] = []
 
-    def __call__(self, data: bytearray, cells: Cells) -> None:
+    def __call__(self, data: bytes | bytearray, cells: Cells) -> None:
         """Take the rows from a batch of schema pages."""
         rows = zip(
             cells.body[cells.leaf].tolist(),
