@@ -177,7 +177,7 @@ def draw(receipt: Mapping[str, Any], *, took: float | None = None) -> None:
     )
     _answers(receipt)
     _counts(receipt["erased"])
-    _probes(receipt["probes"])
+    draw_probes(receipt["probes"])
     limits = [LIMITS[one] for one in receipt["not_claimed"] if one in LIMITS]
     output.show(("not claimed either: ", "dim"), ("; ".join(limits), "dim"))
     if receipt["state"] == "pending":
@@ -204,7 +204,8 @@ def _counts(erased: Mapping[str, int]) -> None:
     output.show(("erased: ", "dim"), output.tally(ordered) or "nothing")
 
 
-def _probes(probes: Sequence[Mapping[str, Any]]) -> None:
+def draw_probes(probes: Sequence[Mapping[str, Any]]) -> None:
+    """Draw what each probe looked at and found."""
     rows = [
         (
             (one["result"].replace("_", " "), STYLES.get(one["result"], "")),

@@ -78,6 +78,9 @@ VERBS: dict[str, Verb] = {
     "receipt list": Verb("cli.receipt:list_", "List the receipts of past erasures", _STORE),
     "receipt show": Verb("cli.receipt:show", "Show one receipt, or export its proof", _STORE),
     "receipt verify": Verb("cli.receipt:verify", "Verify the ledger or one receipt", _STORE),
+    "verify-erasure": Verb(
+        "cli.verify_erasure:run", "Look again for what an erasure erased", _STORE, threads=True
+    ),
     "guard status": Verb("cli.guard:status", "Count the erased texts that are refused", _STORE),
     "guard rotate": Verb("cli.guard:rotate", "Let erased texts be stored again", _STORE),
     "hold place": Verb("cli.hold:place", "Restrict memories: out of everything, on record", _STORE),

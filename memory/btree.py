@@ -16,6 +16,7 @@ Flags = NDArray[np.bool_]
 SPARE = 64  # zero bytes behind the last page, so that a cell that ends too late can be read
 INDEX_INNER, TABLE_INNER, INDEX_LEAF, TABLE_LEAF = 2, 5, 10, 13
 GAP, FREEBLOCK, FRAGMENT = 0, 1, 2
+_LENGTH = 17  # bits for the length of a run, at most a page of 65,536 bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,11 @@ class Cells:
     inner: Flags
     leaf: Flags  # of a table
 
-    def chains(self, data: Bytes) -> tuple[Ints, Ints]:
-        """Return the first overflow page of each cell that has one, and how much lies there."""
+    def chains(self, data: Bytes) -> tuple[Ints, Ints, Ints]:
+        """Return first page, bytes and row of the overflow chain of each cell that has one."""
         spills = np.flatnonzero(self.payload > self.local)
-        return u32(data, self.end[spills] - 4), (self.payload - self.local)[spills]
+        heads = u32(data, self.end[spills] - 4)
+        return heads, (self.payload - self.local)[spills], self.row[spills]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,17 @@ class Parsed:
     cells: Cells
     unused: Unused
     children: Ints  # page numbers
+    parents: Ints  # which page of the batch names each of them
+
+
+def nonzero(data: Bytes, unused: Unused) -> Ints:
+    """Return which of the runs hold a byte that is not zero."""
+    runs = np.flatnonzero(unused.end > unused.begin)
+    runs = runs[np.argsort(unused.begin[runs])]
+    if not len(runs):
+        return runs
+    ends = np.stack([unused.begin[runs], unused.end[runs]], axis=1).ravel()
+    return np.asarray(runs[np.maximum.reduceat(data, ends)[::2] > 0], np.int64)
 
 
 def u16(data: Bytes, at: Ints) -> Ints:
@@ -88,7 +101,9 @@ def varints(data: Bytes, at: Ints) -> tuple[Ints, Ints]:
 class _Batch:
     """The headers of a batch of pages."""
 
-    def __init__(self, data: Bytes, numbers: Ints, size: int, usable: int) -> None:
+    def __init__(
+        self, data: Bytes, numbers: Ints, size: int, usable: int, mine: Flags | None
+    ) -> None:
         self.data, self.size, self.usable = data, size, usable
         self.row = np.arange(len(numbers), dtype=np.int64)
         self.base = self.row * size
@@ -102,11 +117,13 @@ class _Batch:
         known = np.isin(self.kind, (INDEX_INNER, TABLE_INNER, INDEX_LEAF, TABLE_LEAF))
         too_many = self.top + 2 * count > self.base + self.start
         self.bad: Flags = ~known | too_many | (self.start > usable)
+        if mine is not None:
+            self.bad |= ~mine  # left out of all that follows
         self.count = np.where(self.bad, 0, count)
         self.ready = self.top + 2 * self.count  # end of the cell pointers
 
 
-def parse(data: Bytes, numbers: Ints, size: int, usable: int) -> Parsed:
+def parse(data: Bytes, numbers: Ints, size: int, usable: int, mine: Flags | None = None) -> Parsed:
     """Take pages apart.
 
     Args:
@@ -114,15 +131,18 @@ def parse(data: Bytes, numbers: Ints, size: int, usable: int) -> Parsed:
         numbers: Their page numbers; page 1 begins with the file's header.
         size: Bytes of a page.
         usable: Of them without the reserved ones at the end.
+        mine: Which of the pages are meant; the others only lie between them.
     """
-    batch = _Batch(data, numbers, size, usable)
+    batch = _Batch(data, numbers, size, usable, mine)
     cells = _cells(batch)
     blocks = _freeblocks(batch)
     unused = _unused(batch, cells, blocks)
-    right = batch.head[batch.inner & ~batch.bad] + 8
-    left = cells.begin[cells.inner & ~batch.bad[cells.row]]
-    children = np.concatenate([u32(data, right), u32(data, left)])
-    return Parsed(batch.bad, _good(cells, batch.bad), unused, children)
+    right = np.flatnonzero(batch.inner & ~batch.bad)
+    left = np.flatnonzero(cells.inner & ~batch.bad[cells.row])
+    children = np.concatenate([u32(data, batch.head[right] + 8), u32(data, cells.begin[left])])
+    parents = np.concatenate([right, cells.row[left]])
+    bad = batch.bad if mine is None else batch.bad & mine
+    return Parsed(bad, _good(cells, batch.bad), unused, children, parents)
 
 
 def _good(cells: Cells, bad: Flags) -> Cells:
@@ -133,18 +153,20 @@ def _good(cells: Cells, bad: Flags) -> Cells:
 
 
 def _cells(batch: _Batch) -> Cells:
-    data, usable = batch.data, batch.usable
-    row = np.repeat(batch.row, batch.count)
-    nth = np.arange(len(row)) - np.repeat(np.cumsum(batch.count) - batch.count, batch.count)
-    offset = u16(data, batch.top[row] + 2 * nth)
-    wrong = (offset < batch.start[row]) | (offset > usable - 4)
-    base, kind = batch.base[row], batch.kind[row]
+    data, usable, count = batch.data, batch.usable, batch.count
+    row = np.repeat(batch.row, count)
+    # Pointers follow one another: two bytes further for each cell of the page.
+    first = np.cumsum(count) - count
+    offset = u16(data, 2 * np.arange(len(row)) + np.repeat(batch.top - 2 * first, count))
+    wrong = (offset < np.repeat(batch.start, count)) | (offset > usable - 4)
+    base = np.repeat(batch.base, count)
     begin = base + np.minimum(offset, usable - 4)
-    inner = batch.inner[row]
+    inner = np.repeat(batch.inner, count)
+    leaf: Flags = np.repeat(batch.kind == TABLE_LEAF, count)
     payload, body = varints(data, begin + 4 * inner)
-    payload = np.where(kind == TABLE_INNER, 0, payload)  # a row number and nothing else
-    leaf: Flags = kind == TABLE_LEAF
-    _, body[leaf] = varints(data, body[leaf])
+    payload[np.repeat(batch.kind == TABLE_INNER, count)] = 0  # a row number and nothing else
+    if leaf.any():
+        _, body[leaf] = varints(data, body[leaf])
     wrong |= (payload < 0) | (payload > 0x7FFFFFFF)
     local = _local(payload, leaf, usable)
     end = np.maximum(body + local + 4 * (payload > local), begin + 4)
@@ -154,10 +176,14 @@ def _cells(batch: _Batch) -> Cells:
 
 
 def _local(payload: Ints, leaf: Flags, usable: int) -> Ints:
-    most = np.where(leaf, usable - 35, (usable - 12) * 64 // 255 - 23)
     least = (usable - 12) * 32 // 255 - 23
-    filled = least + (payload - least) % (usable - 4)  # leaves full overflow pages
-    return np.where(payload <= most, payload, np.where(filled <= most, filled, least))
+    local = payload.copy()
+    over = np.flatnonzero(payload > (usable - 12) * 64 // 255 - 23)  # for an index: too much
+    over = over[~leaf[over] | (payload[over] > usable - 35)]
+    filled = least + (payload[over] - least) % (usable - 4)  # leaves full overflow pages
+    most = np.where(leaf[over], usable - 35, (usable - 12) * 64 // 255 - 23)
+    local[over] = np.where(filled <= most, filled, least)
+    return local
 
 
 def _freeblocks(batch: _Batch) -> tuple[Ints, Ints, Ints]:
@@ -186,22 +212,27 @@ def _joined(parts: list[tuple[Ints, Ints, Ints]]) -> tuple[Ints, Ints, Ints]:
 
 
 def _unused(batch: _Batch, cells: Cells, blocks: tuple[Ints, Ints, Ints]) -> Unused:
-    base, rows = batch.base, batch.row
+    base, size = batch.base, batch.size
     top = np.where(batch.bad, base, batch.ready)
     good, free = ~batch.bad[cells.row], ~batch.bad[blocks[0]]
+    # Begin and length in one number: sorting it is several times faster than sorting by an order.
     # The end of a page and the head of the next one begin at the same place: ends come first.
-    row = np.concatenate([rows, rows, cells.row[good], blocks[0][free]])
-    begin = np.concatenate([base + batch.usable, base, cells.begin[good], blocks[1][free]])
-    end = np.concatenate([base + batch.size, top, cells.end[good], blocks[2][free]])
-    order = np.argsort(begin, kind="stable")
-    row, begin, end = row[order], begin[order], end[order]
-    after_head = (order >= len(rows)) & (order < 2 * len(rows))
+    used = [
+        (base + batch.usable) << _LENGTH | size - batch.usable,
+        base << _LENGTH | top - base,
+        cells.begin[good] << _LENGTH | (cells.end - cells.begin)[good],
+        blocks[1][free] << _LENGTH | (blocks[2] - blocks[1])[free],
+    ]
+    packed = np.sort(np.concatenate(used))
+    begin = packed >> _LENGTH
+    end = begin + (packed & (1 << _LENGTH) - 1)
     between = begin[1:] - end[:-1]
-    batch.bad[row[:-1][between < 0]] = True  # parts that overlap
+    batch.bad[begin[:-1][between < 0] // size] = True  # parts that overlap
     holes = np.flatnonzero(between > 0)
     first, last = end[:-1][holes], begin[1:][holes]
-    kind = np.where(after_head[:-1][holes], GAP, FRAGMENT)
-    owner = np.concatenate([row[:-1][holes], blocks[0]])
+    row = first // size
+    kind = np.where(first == top[row], GAP, FRAGMENT)
+    owner = np.concatenate([row, blocks[0]])
     keep = ~batch.bad[owner]
     return Unused(
         owner[keep],

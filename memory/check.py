@@ -9,7 +9,6 @@ from memory import (
     erasures,
     files,
     ledger,
-    pages,
     records,
     requests,
     reserve,
@@ -21,6 +20,7 @@ from memory import (
 )
 from memory.db import Connection, DriverError, engine_version, identity, migrations
 from memory.errors import FAULTS
+from memory.survey import Slack
 from memory.types import Finding
 
 
@@ -250,7 +250,7 @@ def forensic(con: Connection, signals: Connection, wait: float) -> list[Finding]
     ]
 
 
-def _unused(name: str, found: pages.Slack | None) -> Finding:
+def _unused(name: str, found: Slack | None) -> Finding:
     check = f"unused bytes of {name}"
     if found is None:
         return Finding(

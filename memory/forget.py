@@ -41,6 +41,7 @@ from memory import (
     verify,
 )
 from memory.db import Connection, transaction
+from memory.embedder import Embedder
 from memory.errors import NotFoundError, StoreError, UsageError
 from memory.ids import new_id
 from memory.needles import Needles
@@ -57,6 +58,9 @@ from memory.types import (
 )
 
 EXCERPT = 80
+SILENT = 1.0  # seconds of a step before it tells its progress
+REINDEXED = 100  # the index is made anew when one memory in so many leaves or changes in it
+RECORDS = ("erasure", "erasure_target", "setting")  # what writing a receipt changes
 Progress = Callable[[str], None]
 Result = TypeVar("Result")
 
@@ -70,7 +74,21 @@ class Place:
     signals: Connection  # behavior.db
     write_wait: float  # seconds to wait for other writers
     now: datetime
-    say: Progress = field(default=lambda _: None)  # told the name of each step
+    say: Progress = field(default=lambda _: None)  # told the name of each step, long ones again
+    model: Callable[[], Embedder | None] = field(default=lambda: None)  # the store's own
+
+    def share(self, step: str) -> Callable[[float], None]:
+        """Name a step, and return what tells how much of it is done."""
+        self.say(step)
+        told = time.monotonic() + SILENT
+
+        def tell(share: float) -> None:
+            nonlocal told
+            if time.monotonic() >= told:
+                told = time.monotonic() + SILENT / 10
+                self.say(f"{step}, {share:.0%}")
+
+        return tell
 
 
 def plan(con: Connection, selector: Selector, also: Sequence[str] = ()) -> ForgetPlan:
@@ -185,8 +203,8 @@ def _begin(
             tombstones.ready(place.con, place.home)
         seqs = list(records.by_ids(place.con, planned.ids).values())
         needles = verify.needles(place.con, seqs, planned.provenances)
-        names = answering.names(place.con, planned, answers)
-        needles = evolve(needles, texts=(*needles.texts, *names))
+        people = answering.names(place.con, planned, answers)
+        needles = evolve(needles, names=(*needles.names, *people))
         detached = records.detach(place.con, planned.provenances)
         day = place.now.date().isoformat()
         erasures.put(place.con, ident, day, planned.ids, tombstone=tombstone)
@@ -230,13 +248,13 @@ def finish(place: Place, ident: str, needles: Needles | None, wait: float) -> Re
     with transaction(place.con, place.write_wait):
         segments.tidy(place.con)
         erasures.advance(place.con, ident, "erased", {"signal": signals, "index_file": indexes})
-    place.say("seal")
-    sealed = seal.seal(place.con, wait) and seal.seal(place.signals, wait)
+    tell = place.share("seal")
+    sealed = seal.seal(place.con, wait, tell=tell) and seal.seal(place.signals, wait)
     if not sealed:
         blocked = seal.holders(place.home / files.DATABASE)
         return _receipt(place, ident, "pending", verify.pending(), blocked)
-    place.say("verify")
-    probes, decided = _examined(place, targets, needles, wait)
+    examined, decided = _examined(place, targets, needles, wait)
+    probes = examined.probes
     if not decided:
         return _receipt(place, ident, "pending", probes)
     failed = _fails(probes)
@@ -248,13 +266,13 @@ def finish(place: Place, ident: str, needles: Needles | None, wait: float) -> Re
         if not failed:
             erasures.finish(place.con, ident)
             requests.finish_erasure(place.con, ident, place.now.date())
-    seal.scrub(place.con, wait)
+    seal.scrub_after(place.con, wait, examined.version, RECORDS)
     return receipt
 
 
 def _examined(
     place: Place, targets: Sequence[str], content: Needles | None, wait: float
-) -> tuple[list[Probe], bool]:
+) -> tuple[verify.Examined, bool]:
     # What another erasure has deleted and not yet sealed can share words with this one: found
     # while one was under way, they prove nothing. Looked at again until `wait` is over.
     # Slack says nothing either when other programs have written since the seal.
@@ -262,13 +280,21 @@ def _examined(
     since = -1
     while True:
         before = erasures.count(place.con)
-        probes = verify.probes(place.con, place.signals, place.home, targets, content)
+        examined = verify.examine(
+            place.con,
+            place.signals,
+            place.home,
+            targets,
+            content,
+            model=place.model,
+            tell=place.share("verify"),
+        )
         quiet = before[1] < 2 and erasures.count(place.con) == before
-        if [probe.name for probe in probes if probe.result == "fail"] == ["slack"]:
+        if [probe.name for probe in examined.probes if probe.result == "fail"] == ["slack"]:
             quiet = quiet and seal.version(place.con) == since
-        decided = not _fails(probes) or quiet
+        decided = not _fails(examined.probes) or quiet
         if decided or time.monotonic() >= deadline:
-            return probes, decided
+            return examined, decided
         since = seal.version(place.con)
         seal.seal(place.con, max(0.0, deadline - time.monotonic()))
 
@@ -299,7 +325,12 @@ def erase(con: Connection, seqs: Sequence[int]) -> dict[str, int]:
     """Erase memories through every owner; their neighbours are indexed anew without them."""
     around = records.near(con, seqs)
     left = sorted({other for near in around.values() for other in near} - set(seqs))
-    records.unindex(con, [*seqs, *left])
+    # To take rows out of the index and put them in costs a hundred times as much a row as to make
+    # all of it anew.
+    (total,) = con.execute("SELECT count(*) FROM memory").fetchone()
+    anew = REINDEXED * (len(seqs) + len(left)) > total
+    if not anew:
+        records.unindex(con, [*seqs, *left])
     counts = {
         "text_index": len(seqs),
         "context_rewritten": len(left),
@@ -308,7 +339,10 @@ def erase(con: Connection, seqs: Sequence[int]) -> dict[str, int]:
     }
     lineage.erase_children(con, left)
     counts.update(records.erase(con, seqs))
-    records.index(con, left)
+    if anew:
+        records.reindex(con)
+    else:
+        records.index(con, left)
     vectors.touch(con, left)
     trace(con, left)
     return counts

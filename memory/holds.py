@@ -17,7 +17,17 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from memory import erasures, ledger, lineage, records, restriction, setting, tombstones, vectors
+from memory import (
+    erasures,
+    ledger,
+    lineage,
+    records,
+    restriction,
+    setting,
+    tombstones,
+    vectors,
+    verify,
+)
 from memory.db import Connection
 from memory.errors import NotFoundError, StoreBusyError, UsageError
 from memory.forget import erase
@@ -230,8 +240,7 @@ def _resume(
             tombstones.put(con, home, [written[one][0] for one in targets])
     for erasure, (targets, _) in waiting.items():
         erasures.reopen(con, erasure, targets, restriction.erase(con, targets))
-    texts = dict.fromkeys(text for parts in written.values() for text in parts if text)
-    return Needles(tuple(texts), ())
+    return verify.content([text for parts in written.values() for text in parts], ())
 
 
 def _put_back(

@@ -132,6 +132,11 @@ def index(con: Connection, seqs: Iterable[int]) -> None:
     )
 
 
+def reindex(con: Connection) -> None:
+    """Make the full-text index anew from all memories as they stand now."""
+    con.execute("INSERT INTO memory_fts (memory_fts) VALUES ('rebuild')")
+
+
 def near(con: Connection, seqs: Sequence[int], reach: int = 2) -> dict[int, set[int]]:
     """Return for each memory those within `reach` places of it in its session, itself left out."""
     around: dict[int, set[int]] = {seq: set() for seq in seqs}

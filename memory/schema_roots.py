@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from memory.btree import Cells
 
-ROOTPAGE = 3  # column of sqlite_schema
+NAME, ROOTPAGE = 1, 3  # columns of sqlite_schema
 LONGEST = 1 << 20  # bytes of a record whose head is looked at
 
 
@@ -14,10 +14,10 @@ class Roots:
     def __init__(self, page: Callable[[int], bytes]) -> None:
         """Use `page` to read overflow pages by number."""
         self._page = page
-        self.found: list[int] = []
+        self.found: dict[str, int] = {}  # by name of the table or index
         self.errors: list[str] = []
 
-    def __call__(self, data: bytearray, cells: Cells) -> None:
+    def __call__(self, data: bytes | bytearray, cells: Cells) -> None:
         """Take the rows from a batch of schema pages."""
         rows = zip(
             cells.body[cells.leaf].tolist(),
@@ -30,11 +30,11 @@ class Roots:
             if local < payload:
                 link = int.from_bytes(data[body + local : body + local + 4], "big")
                 record += self._rest(link, min(payload, LONGEST) - local)
-            root = rootpage(record)
-            if root is None:
+            entry = named_root(record)
+            if entry is None or entry[0] in self.found:
                 self.errors.append("the schema has a row that cannot be read")
-            elif root:
-                self.found.append(root)
+            elif entry[1]:
+                self.found[entry[0]] = entry[1]
 
     def _rest(self, link: int, wanted: int) -> bytes:
         parts = b""
@@ -47,8 +47,8 @@ class Roots:
         return parts
 
 
-def rootpage(record: bytes) -> int | None:
-    """Return the root page in a row of the schema; 0 for views and virtual tables."""
+def named_root(record: bytes) -> tuple[str, int] | None:
+    """Return name and root page in a row of the schema; 0 for views and virtual tables."""
     width, at = varint(record, 0)
     types: list[int] = []
     while at < min(width, len(record)) and len(types) <= ROOTPAGE:
@@ -56,14 +56,17 @@ def rootpage(record: bytes) -> int | None:
         types.append(kind)
     if len(types) <= ROOTPAGE:
         return None
-    begin = width + sum(map(_length, types[:ROOTPAGE]))
+    begins = [width + sum(map(_length, types[:column])) for column in (NAME, ROOTPAGE)]
+    name, body = (
+        record[begin : begin + _length(types[column])]
+        for begin, column in zip(begins, (NAME, ROOTPAGE), strict=True)
+    )
     kind = types[ROOTPAGE]
     if kind in (0, 8, 9):  # NULL, or the constants 0 and 1
-        return int(kind == 9)
-    body = record[begin : begin + _length(kind)]
+        return name.decode(errors="replace"), int(kind == 9)
     if not 1 <= kind <= 6 or len(body) < _length(kind):
         return None
-    return int.from_bytes(body, "big")
+    return name.decode(errors="replace"), int.from_bytes(body, "big")
 
 
 def _length(kind: int) -> int:

@@ -195,11 +195,19 @@ def lookup(con: Connection, term: str) -> list[Entry]:
 
 def present(con: Connection, term: str) -> bool:
     """Tell whether any segment has the term; reads a leaf of each."""
-    wanted = MAIN + term.encode()
-    return any(
-        wanted in terms(next(_leaves(con, segment, _leaf_of(con, segment, wanted)), b""))
-        for segment in segments(con)
-    )
+    return bool(_present(con, [term]))
+
+
+def _present(con: Connection, sought: Sequence[str]) -> set[bytes]:
+    """Return those terms that a segment has, as the segment spells them."""
+    found: set[bytes] = set()
+    for segment in segments(con):
+        by_leaf: dict[int, set[bytes]] = {}
+        for wanted in (MAIN + term.encode() for term in sought):
+            by_leaf.setdefault(_leaf_of(con, segment, wanted), set()).add(wanted)
+        for leaf, wanted_here in by_leaf.items():
+            found |= wanted_here.intersection(terms(next(_leaves(con, segment, leaf), b"")))
+    return found
 
 
 def _leaf_of(con: Connection, segment: Segment, wanted: bytes) -> int:
@@ -287,7 +295,7 @@ def residue(con: Connection, absent: Sequence[str]) -> int:
         " USING fts5vocab (main, memory_fts, row)"
     )
     lone = sum(1 for (head,) in separators if not _begins(con, head))
-    return lone + sum(1 for term in absent if present(con, term))
+    return lone + len(_present(con, absent))
 
 
 def _begins(con: Connection, head: bytes) -> bool:

@@ -147,15 +147,15 @@ class Session:
         if setting.get(self._con, setting.UNSEALED):
             self._seal(0.0)
 
-    def _seal(self, wait: float) -> bool:
+    def _seal(self, wait: float, *, rebuild: bool = False) -> bool:
         """Seal the file; False, and still owed, while others block it."""
         return reserve.roomy(
             self.home,
-            lambda: self._sealed(wait),
+            lambda: self._sealed(wait, rebuild=rebuild),
             first=lambda: seal.empty_log(self._con, 0.0),
         )
 
-    def _sealed(self, wait: float) -> bool:
+    def _sealed(self, wait: float, *, rebuild: bool) -> bool:
         self._index = None  # let go of the mapped sidecar
         files.erase_indexes(self.home)
         try:
@@ -165,7 +165,7 @@ class Session:
             if is_busy(exc):
                 return False
             raise
-        if not seal.seal(self._con, wait):
+        if not seal.seal(self._con, wait, rebuild=rebuild):
             return False
         with self._writing() as con:
             setting.drop(con, setting.UNSEALED)
@@ -273,4 +273,5 @@ class Session:
             write_wait=self._wait,
             now=self._clock(),
             say=say,
+            model=lambda: self.embedder,
         )

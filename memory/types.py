@@ -186,8 +186,9 @@ FILE_ROLES: tuple[FileRole, ...] = get_args(FileRole)
 
 # Why a probe has no answer of its own, with the same in words for a person.
 Why = Literal[
-    "", "hidden", "blocked", "interrupted", "outside", "unreachable", "destroyed", "rotating"
-]
+    "", "hidden", "blocked", "interrupted", "outside", "unreachable", "destroyed", "rotating",
+    "not_given", "reused",
+]  # fmt: skip
 WHYS: Mapping[Why, str] = {
     "": "",
     "hidden": "hidden at once everywhere",
@@ -197,6 +198,8 @@ WHYS: Mapping[Why, str] = {
     "unreachable": "blocks the file system or the drive freed earlier cannot be reached",
     "destroyed": "every block was written encrypted, and that key is destroyed",
     "rotating": "encrypted; that key is destroyed when no other program holds the store",
+    "not_given": "what was erased is needed for that, and was not given",
+    "reused": "copies of rows that have moved since; without a look at what they say",
 }
 
 
@@ -281,6 +284,18 @@ class Receipt:
     blocked_by: tuple[int, ...] = ()  # processes that hold the file when state is "pending"
     version: str = ""  # of Letheon
     engine: str = ""  # of SQLite
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reexamined:
+    """What a later look for an erased content found."""
+
+    erasure: str
+    day: str  # of the erasure
+    state: ReceiptState  # as it is now
+    receipt: str = ""  # state that the receipt says; "" if there is none, or none that holds
+    faults: tuple[str, ...] = ()  # keys of `memory.errors.FAULTS`: why the receipt does not hold
+    probes: tuple[Probe, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

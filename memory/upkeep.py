@@ -1,7 +1,7 @@
 """The verbs around the three main ones: import, export, models, feedback, health."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from memory import (
     ledger,
     proofs,
     reembed,
+    reexamine,
     requests,
     restriction,
     seal,
@@ -23,9 +24,18 @@ from memory import (
 )
 from memory import check as checking
 from memory.db import identity, snapshot, transaction
+from memory.embedder import Embedder
 from memory.errors import UsageError
 from memory.session import Session
-from memory.types import OUTCOMES, Finding, LedgerReport, Outcome, Stats
+from memory.types import (
+    OUTCOMES,
+    Draft,
+    Finding,
+    LedgerReport,
+    Outcome,
+    Reexamined,
+    Stats,
+)
 
 
 class Upkeep(Session):
@@ -194,6 +204,37 @@ class Upkeep(Session):
         with self._guard() as con:
             return ledger.verify(self.home, ledger.known(con))
 
+    def verify_erasure(
+        self,
+        erasure: str,
+        texts: Iterable[str | Draft] = (),
+        *,
+        tell: Callable[[float], None] = lambda _: None,
+    ) -> Reexamined:
+        """Examine the receipt of an erasure and look for what was erased again; changes nothing.
+
+        Without `texts` that is all that needs no content: signature and chain, rows, names, the
+        blocks of the full-text index, unused bytes, files, logs. With them the bytes of every file
+        and the vectors are searched, too; what live memories say is no residue.
+
+        Args:
+            erasure: Its id.
+            texts: What was erased, as the person has it; never written anywhere.
+            tell: Told which share of the search is done.
+
+        Raises:
+            NotFoundError: There was no such erasure.
+        """
+
+        def model() -> Embedder | None:
+            return self.embedder
+
+        with self._guard() as con:
+            content = reexamine.content(con, texts, model)
+            return reexamine.reexamine(
+                con, self._behavior(), self.home, erasure, content, model=model, tell=tell
+            )
+
     def receipt_proof(self, erasure: str) -> proofs.Proof:
         """Return the last receipt of an erasure with what a stranger needs to verify it.
 
@@ -244,6 +285,6 @@ class Upkeep(Session):
             setting.next_epoch(con)
             setting.put(con, setting.UNSEALED, "bytes")
         with self._guard():
-            if self._seal(5.0) and seal.seal(self._behavior(), 5.0):
+            if self._seal(5.0, rebuild=True) and seal.seal(self._behavior(), 5.0, rebuild=True):
                 done += ("databases rebuilt, unused bytes zeroed",)
         return done + tuple(f"erasure {one.erasure}: {one.state}" for one in self.resume())

@@ -13,6 +13,9 @@ from memory.db import Connection
 from memory.errors import UsageError
 
 STORED = np.dtype("<f2")  # 768 bytes for 384 dimensions; cosine error below 1e-3
+ROUNDING = 4e-3  # what float16 and unit length in floats can change a cosine by, and then some
+HEAD = 64  # coordinates that rule out most rows
+READ = 4_096  # rows read at once
 
 
 def intern_space(con: Connection, name: str, dim: int) -> int:
@@ -108,6 +111,40 @@ def in_spaces(con: Connection, seqs: Sequence[int]) -> list[tuple[int, int, byte
         "SELECT space_id, seq, own FROM vector WHERE seq IN (SELECT value FROM json_each(?))",
         (json.dumps(list(seqs)),),
     ).fetchall()
+
+
+def near(con: Connection, wanted: Sequence[bytes], least: float) -> dict[int, bytes]:
+    """Return the vectors whose cosine with one of these, unit rows too, is at least `least`.
+
+    Unit rows that are so near are near in their first coordinates alone, and a few of those rule
+    out nearly all rows: where the whole rows differ by a square of ``2 - 2 * least``, a part of
+    them cannot differ by more.
+    """
+    found: dict[int, bytes] = {}
+    apart = 2 - 2 * (least - ROUNDING)
+    for space, dim in con.execute("SELECT id, dim FROM space").fetchall():
+        chosen = [blob for blob in wanted if len(blob) == dim * STORED.itemsize]
+        if not chosen:
+            continue
+        rows = _floats(chosen, dim)
+        heads = rows[:, :HEAD]
+        squares = (heads**2).sum(axis=1)
+        cursor = con.execute("SELECT seq, own FROM vector WHERE space_id = ?", (space,))
+        while batch := cursor.fetchmany(READ):
+            flat = np.frombuffer(b"".join([blob for _, blob in batch]), STORED)
+            other = flat.reshape(len(batch), dim)[:, :HEAD].astype(np.float32)
+            far = (other**2).sum(axis=1)[:, None] + squares - 2 * (other @ heads.T)
+            for at in np.flatnonzero((far <= apart).any(axis=1)).tolist():
+                seq, blob = batch[at]
+                if (rows @ _floats([blob], dim)[0]).max() >= least:
+                    found[seq] = blob
+    return found
+
+
+def _floats(blobs: Sequence[bytes], dim: int) -> NDArray[np.float32]:
+    """Return stored vectors as unit rows."""
+    rows = np.frombuffer(b"".join(blobs), STORED).reshape(len(blobs), dim).astype(np.float32)
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
 
 def missing(con: Connection, space: int | None, batch: int) -> Iterator[list[tuple[int, str, str]]]:

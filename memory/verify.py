@@ -1,21 +1,64 @@
 """Verification of an erasure: what is looked at, and what is not claimed."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
-from memory import disclosure, files, ledger, pages, restriction, seal, segments, vectors
-from memory.db import Connection, scratch_database
-from memory.needles import Needles, Windows, attested, scan, text_windows, vector_windows
+from memory import disclosure, files, likeness, live, names, pages, seal, segments, vectors
+from memory import needles as searching
+from memory.db import Connection
+from memory.embedder import Embedder
+from memory.needles import Finder, Needles, Windows, common, joined, vector_windows, without
+from memory.stems import stemmed
+from memory.survey import Slack, Survey
 from memory.types import Count, FileRole, Probe, ProbeName, ProbeResult
 
 # Those that have to wait for the seal.
-PHYSICAL: tuple[ProbeName, ...] = ("text_index", "bytes", "vectors", "slack", "files", "log")
+PHYSICAL: tuple[ProbeName, ...] = (
+    "text_index",
+    "bytes",
+    "vectors",
+    "entities",
+    "slack",
+    "files",
+    "log",
+)
 MOST_DECODED = 500  # terms looked for in the blocks of the index, too
 PATIENCE = 0.5  # seconds to wait for readers that came after the seal
+Tell = Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """What an examination found."""
+
+    probes: list[Probe]
+    version: int | None  # of `seal.version` when every byte of `memory.db` was accounted for
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """An erasure and the store it is looked for in."""
+
+    con: Connection  # memory.db
+    signals: Connection  # behavior.db
+    home: Path
+    content: Needles | None
+    model: Callable[[], Embedder | None]
+    tell: Tell
+
+
+@dataclass(slots=True)
+class _Searched:
+    """What a search of every file found."""
+
+    slack: dict[FileRole, Slack | None]
+    version: int | None = None
+    windows: int = 0  # of the texts
+    texts: dict[Path, Windows] = field(default_factory=dict)  # in each file, said by no live row
+    vectors: int = 0
+    near: likeness.Near = field(default_factory=likeness.Near)
 
 
 def needles(con: Connection, seqs: Sequence[int], provenances: Sequence[int]) -> Needles:
@@ -29,16 +72,37 @@ def needles(con: Connection, seqs: Sequence[int], provenances: Sequence[int]) ->
         )
         for part in row
     ]
-    texts += [
-        uri
-        for (uri,) in con.execute(
-            "SELECT uri FROM provenance WHERE seq IN (SELECT value FROM json_each(?))"
-            " OR id IN (SELECT value FROM json_each(?))",
-            (listed, json.dumps(list(provenances))),
-        )
-    ]
+    rows = con.execute(
+        "SELECT uri, root, coalesce(key, '') FROM provenance"
+        " WHERE seq IN (SELECT value FROM json_each(?))"
+        " OR id IN (SELECT value FROM json_each(?))",
+        (listed, json.dumps(list(provenances))),
+    )
+    sources = [part for row in rows for part in row]
+    return content(
+        [*texts, *sources],
+        vectors.all_blobs(con, seqs),
+        seqs=seqs,
+        named=names.of(con, seqs),
+    )
+
+
+def content(
+    texts: Sequence[str],
+    blobs: Sequence[bytes],
+    *,
+    seqs: Sequence[int] = (),
+    named: Sequence[str] = (),
+) -> Needles:
+    """Return what to search for."""
     distinct = tuple(dict.fromkeys(text for text in texts if text))
-    return Needles(distinct, tuple(vectors.all_blobs(con, seqs)))
+    return Needles(
+        texts=distinct,
+        vectors=tuple(dict.fromkeys(blobs)),
+        seqs=tuple(seqs),
+        names=tuple(named),
+        stemmed=tuple(stemmed(distinct)),
+    )
 
 
 def pending() -> list[Probe]:
@@ -56,6 +120,20 @@ def probes(
     ids: Sequence[str],
     content: Needles | None,
 ) -> list[Probe]:
+    """Run every probe on a sealed store; see `examine`."""
+    return examine(con, signals, home, ids, content).probes
+
+
+def examine(  # noqa: PLR0913 - a store, what is looked for in it, and two ways to call back
+    con: Connection,
+    signals: Connection,
+    home: Path,
+    ids: Sequence[str],
+    content: Needles | None,
+    *,
+    model: Callable[[], Embedder | None] = lambda: None,
+    tell: Tell = lambda _: None,
+) -> Examined:
     """Run every probe on a sealed store.
 
     Args:
@@ -64,20 +142,27 @@ def probes(
         home: The store's folder; every file below it is searched.
         ids: The erased memories.
         content: What was erased; None after an interruption, when it is no longer known.
+        model: Returns the embedder, for a live vector that is near without its words being so.
+        tell: Told which share of the search is done.
     """
-    own = list(disclosure.words(signals))
-    log = _log(con, home, content, own)  # first: to look for slack needs, and makes, an empty log
-    return [
-        _rows(con, signals, ids),
-        _text_index(con, content),
-        _bytes(con, home, content, own),
-        _vectors(con, home, content),
-        _slack(con, signals),
-        _files(home),
-        log,
-        _copies(con),
-        Probe(name="medium", result="not_claimed", why="unreachable"),
-    ]
+    case = _Case(con=con, signals=signals, home=home, content=content, model=model, tell=tell)
+    log = _log(case)  # first: to look for slack needs, and makes, an empty log
+    found = _search(case)
+    return Examined(
+        version=found.version,
+        probes=[
+            _rows(case, ids),
+            _text_index(con, content),
+            _bytes(content, home, found),
+            _vectors(content, found),
+            _entities(con),
+            _slack(found),
+            _files(home),
+            log,
+            _copies(con),
+            Probe(name="medium", result="not_claimed", why="unreachable"),
+        ],
+    )
 
 
 def _probe(name: ProbeName, bad: int, counts: Mapping[Count, int]) -> Probe:
@@ -89,32 +174,93 @@ def _unknown(name: ProbeName) -> Probe:
     return Probe(name=name, result="not_claimed", why="interrupted")
 
 
-def _rows(con: Connection, signals: Connection, ids: Sequence[str]) -> Probe:
+def _search(case: _Case) -> _Searched:
+    """Account for every byte of the databases and look for the content in every file.
+
+    Under the write lock, so that the pages are still those of the tables they were found in.
+    """
+    found = _Searched(slack={"behavior": seal.examine(case.signals, PATIENCE)})
+    if case.content is not None:
+        found.near = likeness.near(case.con, case.content, case.model)
+    with seal.stilled(case.con, PATIENCE) as current:
+        whole = None
+        if current is not None:
+            half: Tell = lambda share: case.tell(share / 2)  # noqa: E731 - a shorter name
+            whole = pages.survey(case.home / files.DATABASE, half)
+            found.version = current if whole.slack.clean else None
+        found.slack["database"] = None if whole is None else whole.slack
+        if case.content is not None:
+            _look(case, case.content, whole, found)
+    return found
+
+
+def _look(case: _Case, content: Needles, whole: Survey | None, found: _Searched) -> None:
+    texts = content.windows()
+    found.windows = len(texts)
+    # The same text kept in another scope has the same vector: that one is no residue.
+    bodies = vector_windows(set(content.vectors) - found.near.same)
+    bodies = without(bodies, vector_windows(found.near.alike))
+    finder = Finder(joined(texts, bodies))
+    said, seen = texts[:0], texts[:0]
+    for place in files.walk(case.home):
+        main = place == case.home / files.DATABASE
+        # A page of a table vouches for what is on it only while nothing on it is not live.
+        sound = main and whole is not None and whole.slack.clean
+        apart, other = searching.search(
+            place,
+            finder,
+            whole.lies_in(live.SAYS) if sound and whole is not None else None,
+            (lambda share: case.tell(0.5 + share / 2)) if main else (lambda _: None),
+        )
+        said = joined(said, apart)
+        found.texts[place] = common(other, texts)
+        found.vectors += len(common(joined(apart, other), bodies))
+        seen = joined(seen, found.texts[place])
+    left = without(seen, said)
+    own = disclosure.words(case.signals)
+    said = joined(said, live.attest(case.con, case.home, left, content.stemmed, own))
+    found.texts = {place: without(hits, said) for place, hits in found.texts.items()}
+
+
+def _rows(case: _Case, ids: Sequence[str]) -> Probe:
     listed = (json.dumps(list(ids)),)
     left = sum(
         int(where.execute(sql, listed).fetchone()[0])
         for where, sql in (
-            (con, "SELECT count(*) FROM memory WHERE id IN (SELECT value FROM json_each(?))"),
+            (case.con, "SELECT count(*) FROM memory WHERE id IN (SELECT value FROM json_each(?))"),
             (
-                con,
+                case.con,
                 "SELECT count(*) FROM restricted WHERE memory_id IN"
                 " (SELECT value FROM json_each(?))",
             ),
             (
-                signals,
+                case.signals,
                 "SELECT count(*) FROM signal WHERE memory_id IN (SELECT value FROM json_each(?))",
             ),
             (
-                signals,
+                case.signals,
                 "SELECT count(*) FROM disclosure WHERE memory_id IN"
                 " (SELECT value FROM json_each(?))",
             ),
         )
     )
-    orphans = sum(int(con.execute(sql).fetchone()[0]) for sql in _ORPHANS)
+    if case.content is not None and case.content.seqs:
+        seqs = (json.dumps(list(case.content.seqs)),)
+        orphans = sum(int(case.con.execute(sql, seqs).fetchone()[0]) for sql in _ORPHANS_OF)
+    else:
+        orphans = sum(int(case.con.execute(sql).fetchone()[0]) for sql in _ORPHANS)
     return _probe("rows", left + orphans, {"left": left, "orphaned": orphans})
 
 
+# Rows of these memories, which are known as long as their content is,
+_ORPHANS_OF = (
+    "SELECT count(*) FROM provenance WHERE seq IN (SELECT value FROM json_each(?))",
+    "SELECT count(*) FROM vector WHERE seq IN (SELECT value FROM json_each(?))",
+    "SELECT count(*) FROM json_each(?) AS j JOIN lineage AS l"
+    " ON l.parent = j.value OR l.child = j.value",
+    "SELECT count(*) FROM memory_fts_docsize WHERE id IN (SELECT value FROM json_each(?))",
+)
+# or of any that is not there.
 _ORPHANS = (
     "SELECT count(*) FROM provenance WHERE seq NOT IN (SELECT seq FROM memory)",
     "SELECT count(*) FROM vector WHERE seq NOT IN (SELECT seq FROM memory)",
@@ -128,126 +274,49 @@ _ORPHANS = (
 def _text_index(con: Connection, content: Needles | None) -> Probe:
     if content is None:
         return _unknown("text_index")
-    stems = _stems(content.texts)
-    con.execute(
-        "CREATE VIRTUAL TABLE IF NOT EXISTS temp.memory_terms"
-        " USING fts5vocab (main, memory_fts, instance)"
-    )
-    # One posting per stem is enough: either a live row attests it, or it is residue.
-    postings = {
-        stem: row[0]
-        for stem in stems
-        if (
-            row := con.execute(
-                "SELECT doc FROM temp.memory_terms WHERE term = ? LIMIT 1", (stem,)
-            ).fetchone()
-        )
-    }
-    live = {
-        seq: " ".join(columns)
-        for seq, *columns in con.execute(
-            "SELECT seq, own, header, prev, next, around FROM memory_text"
-            " WHERE seq IN (SELECT value FROM json_each(?))",
-            (json.dumps(sorted(set(postings.values()))),),
-        )
-    }
-    known = {seq: _stems([text]) for seq, text in live.items()}
-    residue = sum(1 for stem, seq in postings.items() if stem not in known.get(seq, ()))
+    stems = {stem for text in content.stemmed for stem in text.split(" ") if stem}
+    residue, absent = live.unsaid(con, stems)
     # What FTS5 itself does not show any more is looked for in the blocks.
-    absent = [stem for stem in sorted(stems) if stem not in postings]
     residue += segments.residue(con, absent[:MOST_DECODED])
     return _probe("text_index", residue, {"terms": len(stems), "found": residue})
 
 
-def _stems(texts: Sequence[str]) -> set[str]:
-    # The same tokenizer as the store's, so that terms compare as they lie in the index.
-    scratch = scratch_database()
-    try:
-        scratch.execute("CREATE VIRTUAL TABLE t USING fts5 (x, tokenize = 'porter unicode61')")
-        scratch.execute("CREATE VIRTUAL TABLE v USING fts5vocab (t, row)")
-        scratch.executemany("INSERT INTO t VALUES (?)", [(text,) for text in texts])
-        return {term for (term,) in scratch.execute("SELECT term FROM v")}
-    finally:
-        scratch.close()
-
-
-def _bytes(con: Connection, home: Path, content: Needles | None, own: Sequence[str]) -> Probe:
+def _bytes(content: Needles | None, home: Path, found: _Searched) -> Probe:
     if content is None:
         return _unknown("bytes")
-    windows = text_windows(content.texts)
-    found = {place: _residue(con, home, place, windows, own) for place in files.walk(home)}
-    total = sum(found.values())
+    holding = [place for place, hits in found.texts.items() if len(hits)]
     return Probe(
         name="bytes",
-        result="fail" if total else "pass",
-        counts={"windows": len(windows), "files": len(found), "found": total},
-        where=tuple(sorted({files.role(home, place) for place in found if found[place]})),
+        result="fail" if holding else "pass",
+        counts={
+            "windows": found.windows,
+            "files": len(found.texts),
+            "found": sum(map(len, found.texts.values())),
+        },
+        where=tuple(sorted({files.role(home, place) for place in holding})),
     )
 
 
-def _residue(con: Connection, home: Path, place: Path, windows: Windows, own: Sequence[str]) -> int:
-    hits = scan(place, windows)
-    if not len(hits):
-        return 0
-    return len(
-        np.setdiff1d(
-            hits,
-            attested(
-                hits, chain(own, _live_texts(con), restriction.words(con), ledger.words(home))
-            ),
-        )
-    )
-
-
-def _live_texts(con: Connection) -> Iterator[str]:
-    for sql in (
-        "SELECT text FROM memory",
-        "SELECT title FROM memory WHERE title <> ''",
-        "SELECT DISTINCT uri FROM provenance",
-        "SELECT DISTINCT root FROM provenance",
-        "SELECT path FROM scope",
-        "SELECT name FROM actor",
-        "SELECT name || ' ' || value FROM setting",
-        "SELECT name FROM space",
-        "SELECT name FROM subject",
-        "SELECT value FROM subject_alias",
-        "SELECT kind || ' ' || state || ' ' || requester || ' ' || identity || ' ' || received"
-        " || ' ' || due || ' ' || extended_for || ' ' || reason FROM request",
-        "SELECT path || ' ' || day FROM file",
-        # The store's own words: a text about an erasure "verified" that day is no residue of it.
-        "SELECT day || ' ' || state || ' ' || erased FROM erasure",
-        "SELECT DISTINCT kind FROM memory",
-        "SELECT DISTINCT child_kind FROM lineage",
-        "SELECT type || name || tbl_name || ' ' || coalesce(sql, '') FROM sqlite_schema",
-        "SELECT 'SQLite format 3'",
-    ):
-        for (text,) in con.execute(sql):
-            yield text
-
-
-def _vectors(con: Connection, home: Path, content: Needles | None) -> Probe:
+def _vectors(content: Needles | None, found: _Searched) -> Probe:
     if content is None:
         return _unknown("vectors")
-    gone = set(content.vectors)
-    hits = _vector_hits(home, gone)
-    if hits:
-        # The same text kept in another scope has the same vector: that one is no residue.
-        gone -= {blob for (blob,) in con.execute("SELECT own FROM vector") if blob in gone}
-        hits = _vector_hits(home, gone)
-    return _probe("vectors", hits, {"vectors": len(gone), "found": hits})
+    near = found.near
+    bad = found.vectors + near.strange
+    counts: dict[Count, int] = {"vectors": len(content.vectors), "near": near.count, "found": bad}
+    if near.unsure and not bad:
+        counts["unknown"] = near.unsure
+        return Probe(name="vectors", result="not_claimed", counts=counts)
+    return _probe("vectors", bad, counts)
 
 
-def _vector_hits(home: Path, blobs: Iterable[bytes]) -> int:
-    windows = vector_windows(blobs)
-    return sum(len(scan(place, windows)) for place in files.walk(home))
+def _entities(con: Connection) -> Probe:
+    total, left = names.count(con)
+    return _probe("entities", left, {"names": total, "found": left})
 
 
-def _slack(con: Connection, signals: Connection) -> Probe:
+def _slack(searched: _Searched) -> Probe:
     # Needs no text: where every byte that is not live is zero, only live rows can hold something.
-    found: dict[FileRole, pages.Slack | None] = {
-        "database": seal.examine(con, PATIENCE),
-        "behavior": seal.examine(signals, PATIENCE),
-    }
+    found = searched.slack
     seen = [one for one in found.values() if one is not None]
     counts: dict[Count, int] = {
         "pages": sum(one.pages for one in seen),
@@ -255,7 +324,7 @@ def _slack(con: Connection, signals: Connection) -> Probe:
         "unknown": sum(len(one.errors) + one.unreached for one in seen),
         "found": sum(sum(one.nonzero.values()) for one in seen),
     }
-    where = tuple(role for role, one in found.items() if one is not None and not one.clean)
+    where = tuple(sorted(role for role, one in found.items() if one is not None and not one.clean))
     if where:
         return Probe(name="slack", result="fail", counts=counts, where=where)
     if len(seen) < len(found):
@@ -268,16 +337,20 @@ def _files(home: Path) -> Probe:
     return _probe("files", strange, {"files": known, "unknown": strange})
 
 
-def _log(con: Connection, home: Path, content: Needles | None, own: Sequence[str]) -> Probe:
-    logs = [place for place in files.walk(home) if place.name.endswith(("-wal", "-journal"))]
+def _log(case: _Case) -> Probe:
+    logs = [place for place in files.walk(case.home) if place.name.endswith(("-wal", "-journal"))]
     left = sum(place.stat().st_size for place in logs)
     if not left:
         return _probe("log", 0, {"bytes": 0})
-    if content is None:
+    if case.content is None:
         return _unknown("log")
     # The seal emptied the logs, but other processes go on writing.
-    windows = text_windows(content.texts)
-    found = sum(_residue(con, home, place, windows, own) for place in logs)
+    windows = case.content.windows()
+    hits = [searching.scan(place, windows) for place in logs]
+    seen = joined(*hits)
+    own = disclosure.words(case.signals)
+    said = live.attest(case.con, case.home, seen, case.content.stemmed, own)
+    found = sum(len(without(one, said)) for one in hits)
     return _probe("log", found, {"bytes": left, "found": found})
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from memory import held, pages, seal
 from memory.db import Connection, driver
+from memory.survey import Slack
 
 TABLES = """
 CREATE TABLE plain (id INTEGER PRIMARY KEY, body TEXT);
@@ -115,6 +116,7 @@ def test_vacuum_alone_leaves_slack_and_the_seal_does_not(
     place = tmp_path / "a.db"
     con = database(place)
     tokens = churn(con, random.Random(7), 1500, 150)
+    con.execute("DELETE FROM plain WHERE id % 3 > 0")
     before = place.stat().st_size
     usage = shutil.disk_usage(tmp_path)._replace(free=10**12 if roomy else 10)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
@@ -123,12 +125,98 @@ def test_vacuum_alone_leaves_slack_and_the_seal_does_not(
         con.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         assert pages.audit(place).nonzero, "positive control"
 
-    assert seal.seal(con, 1.0)
+    assert seal.seal(con, 1.0, rebuild=True)
 
     assert pages.audit(place).clean
     assert readable(place, tokens) == 0
     assert (place.stat().st_size < before) == roomy
     assert not place.with_name("a.db-wal").stat().st_size
+
+
+@pytest.mark.parametrize("rebuilt", [False, True])
+def test_a_file_is_rebuilt_only_when_much_of_it_is_free(tmp_path: Path, rebuilt: bool) -> None:
+    place = tmp_path / "a.db"
+    con = database(place)
+    churn(con, random.Random(7), 1500, 0)
+    before = place.stat().st_size
+    con.execute("DELETE FROM plain WHERE ? OR id % 20 = 0", (rebuilt,))
+
+    assert seal.seal(con, 1.0)
+
+    assert pages.audit(place).clean
+    assert (place.stat().st_size < before) == rebuilt
+    assert sound(con)
+
+
+def test_pages_that_nothing_points_to_are_rebuilt_away(tmp_path: Path) -> None:
+    place = tmp_path / "a.db"
+    con = database(place)
+    churn(con, random.Random(7), 300, 10)
+    con.close()
+    raw = bytearray(place.read_bytes())
+    trunk = int.from_bytes(raw[32:36], "big")
+    assert not trunk
+    raw += b"lost" * 1024
+    raw[28:32] = (len(raw) // 4096).to_bytes(4, "big")
+    place.write_bytes(raw)
+    assert pages.audit(place).unreached == 1, "positive control"
+    con = driver.connect(str(place), isolation_level=None)
+
+    assert seal.seal(con, 1.0)
+
+    assert pages.audit(place).clean
+    assert not pages.audit(place).unreached
+    assert b"lostlost" not in place.read_bytes()
+
+
+def test_after_one_transaction_only_the_pages_it_changed_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "a.db"
+    con = database(place)
+    churn(con, random.Random(5), 1500, 300)
+    assert seal.seal(con, 1.0)
+    since = seal.version(con)
+    con.execute("DELETE FROM mail WHERE id % 3 > 0")
+    con.execute("UPDATE mail SET pad = pad || 'yz' WHERE id % 6 = 0")
+    con.execute("BEGIN")
+    con.execute("COMMIT")
+    looked = []
+    real = pages.scrub
+    monkeypatch.setattr(pages, "scrub", lambda *given: looked.append(1) or real(*given))
+
+    assert seal.scrub_after(con, 1.0, since, ("mail", "mail_address"))
+
+    assert not looked
+    assert pages.audit(place).clean
+    assert sound(con)
+
+
+@pytest.mark.parametrize("why", ["another table", "another writer", "an emptied log", "unknown"])
+def test_the_whole_file_is_looked_at_where_that_cannot_be_relied_on(
+    tmp_path: Path, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "a.db"
+    con = database(place)
+    churn(con, random.Random(5), 1500, 300)
+    other = driver.connect(str(place), isolation_level=None)
+    assert seal.seal(con, 1.0)
+    since = None if why == "unknown" else seal.version(con)
+    con.execute("DELETE FROM mail WHERE id % 3 > 0")
+    if why == "another table":
+        con.execute("DELETE FROM plain WHERE id % 3 > 0")
+    if why == "another writer":
+        other.execute("DELETE FROM plain WHERE id % 3 > 0")
+    if why == "an emptied log":
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    looked = []
+    real = pages.scrub
+    monkeypatch.setattr(pages, "scrub", lambda *given: looked.append(1) or real(*given))
+
+    assert seal.scrub_after(con, 1.0, since, ("mail", "mail_address"))
+
+    assert looked
+    assert pages.audit(place).clean
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
@@ -274,7 +362,7 @@ def test_pages_held_by_another_connection_do_not_come_back(tmp_path: Path) -> No
     churn(con, random.Random(5), 1500, 300)
     other = driver.connect(str(place), isolation_level=None)
 
-    def cached_then_written() -> pages.Slack:
+    def cached_then_written() -> Slack:
         other.execute("UPDATE plain SET body = body || 'x' WHERE id % 40 = 1")
         other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         return pages.audit(place)
