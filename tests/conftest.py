@@ -4,9 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from memory import Store
 from tests.support import Clock, HashedEmbedder
+
+# The machine's load is no property of the code.
+settings.register_profile("letheon", deadline=None)
+settings.load_profile("letheon")
 
 
 @pytest.fixture

@@ -53,16 +53,21 @@ class Ssd:
         of an embedding, who shares the name pays as well; the test counts them apart.
 
         Raises:
-            AlreadyForgottenError: no record reads as known any more. Damping such records again
-                destroys a model, because their loss dominates every weight.
+            AlreadyForgottenError: no probe about the erased is answered any more. Damping such
+                records again destroys a model, because their loss dominates every weight.
         """
+        done = AlreadyForgottenError(
+            "the model answers no probe about what is erased; damping would destroy it",
+            hint="audit it instead",
+        )
         try:
             judge = Acceptance.of(model, probes, self.limits, seed=self.seed)
         except NothingLearnedError as exc:
-            raise AlreadyForgottenError(
-                "the model answers no probe about what is erased; damping would destroy it",
-                hint="audit it instead",
-            ) from exc
+            raise done from exc
+        # An edit lowers what the model says of strangers, too: what is left above that is no
+        # knowledge that damping could find.
+        if judge.before.forget == 0:
+            raise done
         forget = still_known(model, probes)
         kept = encode(model.tokenizer, [*probes.retain, *probes.general])
         gone = importance(model, forget, self.kind)
