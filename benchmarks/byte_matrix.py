@@ -12,7 +12,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,13 +29,16 @@ from memory import (
     Store,
     correct,
     files,
+    forget,
     pages,
     records,
     remember,
     seal,
     segments,
+    verify,
 )
 from memory.db import Connection, driver, transaction
+from memory.survey import Slack
 
 SESSION = 20  # turns
 SEED = 5
@@ -114,12 +117,6 @@ def _index_setting(store: Store) -> Iterator[None]:
     yield
 
 
-def _no_room(store: Store) -> Any:
-    # VACUUM is left out where the disk is too small for it.
-    usage = shutil.disk_usage(store.home)._replace(free=0)
-    return mock.patch.object(shutil, "disk_usage", return_value=usage)
-
-
 def _alone(_: object, seqs: Sequence[int], reach: int = 2) -> dict[int, set[int]]:
     return {seq: set() for seq in seqs if reach}
 
@@ -136,28 +133,44 @@ PROTECTIONS: dict[str, Off] = {
     "secure_delete": _pragma,
     "text index secure-delete": _index_setting,
     "checkpoint": _no_checkpoint,
-    "rebuild (VACUUM)": _no_room,
-    "slack scrub": _patched(pages, "scrub", pages.audit),
+    "index made anew": _patched(forget, "REINDEXED", 0),
+    "rebuild (VACUUM)": _patched(seal, "_rebuilt", lambda _: True),
+    "slack scrub": lambda _: mock.patch.multiple(
+        pages, scrub=pages.audit, scrub_changed=lambda *_: None
+    ),
     "bump": _patched(seal, "_bump", lambda *_: True),
     "separators": _patched(segments, "tidy", lambda _: 0),
     "sidecar": _patched(files, "erase_indexes", lambda _: 0),
     "neighbours": _patched(records, "near", _alone),
 }
-# What is switched off together, and whether a second connection reads and writes meanwhile.
+# What keeps the full-text index clean when few memories go: with many it is made anew.
+OF_THE_INDEX = ("text index secure-delete", "separators", "neighbours")
+# What the others cover for. The scrub zeroes what VACUUM would have left behind, and both zero what
+# secure_delete would have zeroed earlier: it is kept for the time between a deletion and its seal.
+COVERED: tuple[tuple[str, ...], ...] = (
+    (),
+    ("rebuild (VACUUM)",),
+    ("secure_delete",),
+    ("index made anew",),
+    *((name,) for name in OF_THE_INDEX),
+)
+# What is switched off together, and whether another connection reads and writes meanwhile. There
+# the files are read right after the seal: later the slack probe would see what came back, and seal
+# again.
 CASES: tuple[tuple[tuple[str, ...], bool], ...] = (
     ((), False),
     ((), True),
     (("rebuild (VACUUM)",), True),
-    # What VACUUM leaves for a stale page to bring back depends on the layout, and may be nothing:
-    # the bump is switched off together with it, below.
     *(((name,), False) for name in PROTECTIONS if name != "bump"),
+    (("bump",), True),
+    *(((name, "index made anew"), False) for name in OF_THE_INDEX),
     (("rebuild (VACUUM)", "slack scrub"), False),
-    (("rebuild (VACUUM)", "bump"), True),
     (("secure_delete", "rebuild (VACUUM)", "slack scrub"), False),
 )
-# What the others cover for: the scrub zeroes what VACUUM would have left behind, and both zero what
-# secure_delete would have zeroed earlier. It is kept for the time between a deletion and its seal.
-COVERED: tuple[tuple[str, ...], ...] = ((), ("rebuild (VACUUM)",), ("secure_delete",))
+
+
+class _SealedError(Exception):
+    """Ends a forget when its seal is done."""
 
 
 @contextmanager
@@ -172,12 +185,12 @@ def neighbour(home: Path) -> Iterator[None]:
     columns = ("memory", "recorded_at"), ("provenance", "at"), ("vector", "gen")
     scrub, truncate, armed = pages.scrub, seal._truncate, [False, False]  # now, and ever
 
-    def scrubbed(place: Path) -> pages.Slack:
+    def scrubbed(place: Path, *rest: Any) -> Slack:
         if place.name == files.DATABASE and not armed[1]:
             for table, _ in columns:
                 other.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608 - constants
             armed[:] = True, True
-        return scrub(place)
+        return scrub(place, *rest)
 
     def truncated(con: Connection, deadline: float) -> bool:
         if armed[0]:
@@ -197,10 +210,16 @@ def neighbour(home: Path) -> Iterator[None]:
 
 
 def measure(made: Churned, folder: Path, off: Sequence[str], *, shared: bool = False) -> Found:
-    """Forget in a copy of the store with some protections off; examine it open and closed."""
+    """Forget in a copy of the store with some protections off, and examine it while it is open."""
     home = folder / "copy"
     shutil.rmtree(home, ignore_errors=True)
     shutil.copytree(made.home, home)
+    found: list[Found] = []
+
+    def sealed(*_: object, **__: object) -> None:
+        found.append(made.examine(home))
+        raise _SealedError
+
     store = Store(home, embedder=Encoder())
     with ExitStack() as stack:
         stack.callback(store.close)
@@ -208,9 +227,12 @@ def measure(made: Churned, folder: Path, off: Sequence[str], *, shared: bool = F
             stack.enter_context(PROTECTIONS[name](store))
         if shared:
             stack.enter_context(neighbour(home))
-        store.forget(store.plan_forget(Selector(ids=made.ids)), wait=0.3)
-        found = made.examine(home)
-    return found
+            stack.enter_context(mock.patch.object(verify, "examine", sealed))
+        wait = 0.3 if "checkpoint" in off else 60.0  # without it there is nothing to wait for
+        with suppress(_SealedError):
+            store.forget(store.plan_forget(Selector(ids=made.ids)), wait=wait)
+            found.append(made.examine(home))
+    return found[0]
 
 
 def line(name: str, found: Found) -> str:

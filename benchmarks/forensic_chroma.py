@@ -15,7 +15,7 @@ class Chroma:
     packages = ("chromadb",)
     deleting = "Collection.delete(ids)"
     purging = "chroma vacuum --path HOME --force"
-    engine = "bundled"
+    sqlite = "bundled"
 
     def __init__(self, home: Path, ids: Ids) -> None:
         """Keep where things are."""

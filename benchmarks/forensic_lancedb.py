@@ -14,7 +14,7 @@ class LanceDB:
     packages = ("lancedb",)
     deleting = "Table.delete(where)"
     purging = "Table.optimize(cleanup_older_than=timedelta(0), delete_unverified=True)"
-    engine = "none"
+    sqlite = "none"
 
     def __init__(self, home: Path, ids: Ids) -> None:
         """Keep where things are."""

@@ -17,7 +17,7 @@ class LangGraph:
     packages = ("langgraph", "langgraph-checkpoint-sqlite", "sqlite-vec")
     deleting = "SqliteStore.delete(namespace, key)"
     purging = "VACUUM by hand (the store documents nothing)"
-    engine = ""
+    sqlite = ""
 
     def __init__(self, home: Path, ids: Ids) -> None:
         """Keep where things are."""
@@ -30,7 +30,7 @@ class LangGraph:
         driver: Any = sqlite3
         if not hasattr(sqlite3.Connection, "enable_load_extension"):
             driver = import_module("pysqlite3")  # sqlite-vec is an extension
-        self.engine = described(driver)
+        self.sqlite = described(driver)
         con = driver.connect(
             str(self.home / "store.db"), check_same_thread=False, isolation_level=None
         )

@@ -16,7 +16,7 @@ class Letheon:
     packages = ("letheon", "sqlcipher3-wheels")
     deleting = "Store.forget(Store.plan_forget(Selector(ids)))"
     purging = ""
-    engine = f"{engine_version()}, secure_delete set on"
+    sqlite = f"{engine_version()}, secure_delete set on"
 
     def __init__(self, home: Path, ids: Ids) -> None:
         """Keep where things are."""

@@ -18,7 +18,7 @@ class McpMemory:
     packages = ("mcp-memory-service", "sqlite-vec")
     deleting = "storage.delete(hash), each version"
     purging = "storage.purge_deleted(older_than_days=0)"
-    engine = ""
+    sqlite = ""
 
     def __init__(self, home: Path, ids: Ids) -> None:
         """Keep where things are."""

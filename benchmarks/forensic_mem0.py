@@ -16,7 +16,7 @@ class Mem0:
     packages = ("mem0ai", "qdrant-client")
     deleting = "Memory.delete(id)"
     purging = ""
-    engine = ""
+    sqlite = ""
 
     def __init__(self, home: Path, ids: Ids) -> None:
         """Keep where things are; what mem0 writes beside its store goes there, too."""

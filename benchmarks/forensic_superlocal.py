@@ -21,7 +21,7 @@ class SuperLocal:
     packages = ("superlocalmemory", "sqlite-vec")
     deleting = "delete_fact_authorized(engine, fact), as `slm delete FACT`"
     purging = "GDPRCompliance(db, engine).forget_profile(profile), as `slm gdpr erase`"
-    engine = ""
+    sqlite = ""
 
     def __init__(self, home: Path, ids: Ids) -> None:
         """Keep where things are; what it writes beside its store goes there, too."""

@@ -33,7 +33,7 @@ class System(Protocol):
     packages: tuple[str, ...]  # distributions whose versions are told
     deleting: str  # what `delete` calls
     purging: str  # what `purge` calls; "" where the system documents nothing further
-    engine: str  # of SQLite, where it brings its own; "" where it uses that of Python
+    sqlite: str  # version, where it brings its own; "" where it uses that of Python
 
     def open(self) -> None:
         """Open the store, making it the first time."""
@@ -61,7 +61,7 @@ def about(system: System) -> dict[str, Any]:
     """Return what an open system is made of."""
     return {
         "versions": {name: metadata.version(name) for name in system.packages},
-        "sqlite": system.engine or described(import_module("sqlite3")),
+        "sqlite": system.sqlite or described(import_module("sqlite3")),
         "deleting": system.deleting,
         "purging": system.purging,
     }

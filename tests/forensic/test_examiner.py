@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
 SPELLINGS: dict[str, Callable[[], bytes]] = {
     "plain": lambda: GONE.token.encode(),
     "upper case": lambda: GONE.token.upper().encode(),
-    "part": lambda: GONE.token[5:13].encode(),
+    "part": lambda: GONE.token[5:15].encode(),
     "accents": lambda: GONE.accented.encode(),
     "JSON": lambda: json.dumps(GONE.accented).encode(),
     "UTF-16": lambda: str(GONE).encode("utf-16-le"),

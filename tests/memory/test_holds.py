@@ -471,7 +471,7 @@ RETURN = (
 )  # fmt: skip
 ERASE = (
     "restriction.drop_hold", "restriction.erase", "erasures.reopen", "behavior.erase", "seal.seal",
-    "verify.probes", "ledger.append", "erasures.finish",
+    "verify.examine", "ledger.append", "erasures.finish",
 )  # fmt: skip
 
 
