@@ -36,7 +36,7 @@ OWNERS = {
     "signal": ("behavior", "behavior.erase"),
     "hold": ("restriction", "restriction.drop_hold"),
     "hold_memory": ("restriction", "restriction.drop_hold"),
-    "restricted": ("restriction", "holds.release: restriction.drops"),
+    "restricted": ("restriction", "restriction.drop_hold, then what waited for it"),
     "restricted_reading": ("restriction", "with restricted"),
     "deferred": ("restriction", "with restricted"),
     "hold_access": ("restriction", "with restricted"),
@@ -79,12 +79,13 @@ def test_an_erasure_empties_every_table_that_is_made_from_memories(store: Store)
     done = store.remember("x", scope="user:ada/session:1", actor="Ada", uri="chat:1")
     store.remember("y", scope="user:ada/session:1", actor="Ada", uri="chat:1")
     store.feedback(done.id, "useful")
+    store.get(done.id, recipient="mcp:agent")
     derived = sorted(
         table for table, (_, how) in OWNERS.items() if "erase" in how or "unindex" in how
     )
 
     def rows(table: str) -> int:
-        con = store._behavior() if table == "signal" else store._con
+        con = store._behavior() if table in ("signal", "disclosure") else store._con
         sql = f"SELECT count(*) FROM {table}"
         return int(con.execute(sql).fetchone()[0])
 

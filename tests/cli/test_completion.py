@@ -53,7 +53,7 @@ def test_bash_offers_verbs_options_and_values(mem: Mem) -> None:
     script = mem.ok("completion", "bash").out
 
     assert set(first_words()) <= set(complete(script, "mem", ""))
-    assert complete(script, "mem", "rec") == ["recall", "receipt"]
+    assert complete(script, "mem", "rece") == ["receipt"]
     assert complete(script, "mem", "recall", "x", "--lex") == ["--lexical"]
     assert complete(script, "mem", "recall", "--kind", "") == list(KINDS)
     assert complete(script, "mem", "--json", "recall", "-k", "pre") == ["preference"]

@@ -161,6 +161,28 @@ def test_what_was_said_about_a_hold_goes_with_it(store: Store) -> None:
         assert occurrences(store.home, word) == {}
 
 
+TABLES = (
+    "hold", "hold_memory", "restricted", "restricted_reading", "deferred", "hold_access"
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_the_end_of_a_hold_empties_its_tables(store: Store, asked: bool) -> None:
+    ident, hold = held_secret(store)
+    store.read_held(ident, root="os:ada", reason="review")
+    store.forget(store.plan_forget(Selector(ids=(ident,)))) if asked else None
+
+    def rows() -> dict[str, int]:
+        found = {name: store._con.execute(f"SELECT count(*) FROM {name}") for name in TABLES}
+        return {name: one.fetchone()[0] for name, one in found.items()}
+
+    assert [name for name, count in rows().items() if not count] == ([] if asked else ["deferred"])
+
+    store.release_hold(hold)
+
+    assert set(rows().values()) == {0}
+
+
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_neighbours_restricted_apart_come_back_into_the_same_order(
     store: Store, order: tuple[int, int]
