@@ -98,3 +98,35 @@ def _by_source(con: Connection, source: str) -> set[str]:
         if wrote and all(named(root, category, uri) for root, category, _, uri, *_ in wrote):
             found.add(memory_id)
     return found
+
+
+def about(
+    con: Connection,
+    named: Callable[[str], bool],
+    others: Callable[[str], bool],
+    *,
+    mentions: bool,
+) -> set[str]:
+    """Return the ids of the restricted memories that are by or about a person.
+
+    Args:
+        con: In a snapshot.
+        named: Tells whether a text holds a name of the person.
+        others: Tells whether a text holds names of other people.
+        mentions: Count those, too, that somebody else said or that name others besides.
+    """
+    found = set()
+    for memory_id, text, title, kind, scope, actor, listed in con.execute(
+        "SELECT memory_id, text, title, kind, scope, actor, provenances FROM restricted"
+    ):
+        wrote = json.loads(listed)
+        own = named(actor) or (wrote and all(named(who) for _, _, who, *_ in wrote))
+        place = named(dict(Scope.parse(scope).values).get("user", ""))
+        said = f"{title}\n{text}"
+        if own or place:
+            found.add(memory_id)
+        elif named(said) or any(named(uri) for _, _, _, uri, *_ in wrote):
+            foreign = (kind == "turn" and actor) or others(said)
+            if mentions or not foreign:
+                found.add(memory_id)
+    return found

@@ -22,7 +22,6 @@ from memory import (
     needles,
     pages,
     segments,
-    setting,
 )
 from memory.db import driver
 from memory.errors import HeldContentError, StoreBusyError
@@ -298,6 +297,29 @@ def test_a_release_erases_only_what_was_asked_for(store: Store) -> None:
     assert store.remember("word1 harbour").created, "no tombstone was wanted"
 
 
+def test_restricted_memories_of_a_person_are_found_as_live_ones_are(store: Store) -> None:
+    texts = {
+        "by": store.remember("see you", kind="turn", scope="session:1", actor="Jonas"),
+        "about": store.remember("prefers tea", scope="user:jonas"),
+        "named": store.remember("the badge of Jonas is blue"),
+        "both": store.remember("Jonas met Mireille"),
+        "heard": store.remember("Jonas is late", kind="turn", scope="session:1", actor="Ada"),
+        "none": store.remember("the badge is blue"),
+    }
+    names = {one.id: name for name, one in texts.items()}
+    store.place_hold(Selector(ids=tuple(names)), TERMS)
+
+    def jonas(text: str) -> bool:
+        return "jonas" in text.casefold().split()
+
+    def found(*, mentions: bool) -> set[str]:
+        ids = withheld.about(store._con, jonas, lambda t: "Mireille" in t, mentions=mentions)
+        return {names[one] for one in ids}
+
+    assert found(mentions=False) == {"by", "about", "named"}
+    assert found(mentions=True) == {"by", "about", "named", "both", "heard"}
+
+
 def test_a_plan_is_void_when_one_of_its_memories_was_restricted_since(store: Store) -> None:
     done = store.remember("x y z")
     plan = store.plan_forget(Selector(ids=(done.id,)))
@@ -441,11 +463,11 @@ def test_a_reader_delays_the_seal_and_not_the_restriction(
         reader.execute("SELECT count(*) FROM memory").fetchone()
         store.place_hold(Selector(ids=(done.id,)), TERMS, wait=0.0)
         assert all(hit.memory.id != done.id for hit in store.recall("quokka").hits)
-        assert setting.get(store._con, setting.UNSEALED)
+        assert not store.sealed
         reader.close()
 
     with Store(home, embedder=embedder, clock=clock) as store:
-        assert not setting.get(store._con, setting.UNSEALED)
+        assert store.sealed
         assert occurrences(home, b"quokka") == {"memory.db": 1}
 
 
