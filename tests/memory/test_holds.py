@@ -22,6 +22,7 @@ from memory import (
     needles,
     pages,
     segments,
+    withheld,
 )
 from memory.db import driver
 from memory.errors import HeldContentError, StoreBusyError
