@@ -41,21 +41,26 @@ def place(  # noqa: PLR0913 - one parameter per option
     ] = "",
     store: Home = None,
     as_json: Json = False,
-) -> None:
+) -> int:
     """Restrict memories: out of everything, on record.
 
     All that is given must match. Restricted memories are in no recall, list, search, export or
     training sample until the hold is released; what somebody asks to erase meanwhile is erased
-    then.
+    then. Ends with 3 when another program holds the file, so that old copies of the words go only
+    when it lets go.
     """
     said = HoldTerms(ground=ground, authority=authority, reviewer=reviewer, expires=expires)
     chosen = Selector(ids=tuple(ids or ()), query=query, scope=scope, source=source)
     with opened(store) as memories:
         hold = memories.place_hold(chosen, said)
+        sealed = memories.sealed
     if as_json:
         output.emit(hold)
     else:
         output.write(f"{output.many(hold.memories, 'memory')} restricted by hold {hold.id}")
+    if not sealed:
+        output.say("another program holds the file: old bytes go when the store is next opened")
+    return 0 if sealed else NotFoundError.exit_code
 
 
 def list_(*, store: Home = None, as_json: Json = False) -> None:

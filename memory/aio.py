@@ -55,9 +55,9 @@ class AsyncStore:
         """See `Store.get`."""
         return await asyncio.to_thread(self.store.get, memory_id)
 
-    async def plan_forget(self, selector: Selector) -> ForgetPlan:
+    async def plan_forget(self, selector: Selector, **options: Any) -> ForgetPlan:
         """See `Store.plan_forget`."""
-        return await asyncio.to_thread(self.store.plan_forget, selector)
+        return await asyncio.to_thread(self.store.plan_forget, selector, **options)
 
     async def forget(self, plan: ForgetPlan, **options: Any) -> Receipt:
         """See `Store.forget`."""

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from memory import disclosure, holds, records, restriction, select, vectors
+from memory import disclosure, holds, records, restriction, select, setting, vectors
 from memory import forget as forgetting
 from memory.db import snapshot, transaction
 from memory.hold_types import AccessReason, Hold, HoldReport, HoldTerms, ReleasedHold
@@ -43,6 +43,12 @@ class Rights(People):
         with self._guard() as con:
             self._seal(wait)
             return holds.find(con, ident, self._clock())
+
+    @property
+    def sealed(self) -> bool:
+        """Tell whether no bytes of what was moved or replaced are still owed a seal."""
+        with self._guard() as con:
+            return not setting.get(con, setting.UNSEALED)
 
     def holds(self) -> tuple[Hold, ...]:
         """Return every hold, those that expire first first; one that is due still holds."""

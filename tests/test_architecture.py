@@ -39,7 +39,7 @@ OWNERS = {
     "signal": ("behavior", "behavior.erase"),
     "hold": ("restriction", "restriction.drop_hold"),
     "hold_memory": ("restriction", "restriction.drop_hold"),
-    "restricted": ("restriction", "holds.release: restriction.drops"),
+    "restricted": ("restriction", "restriction.drop_hold, then what waited for it"),
     "restricted_reading": ("restriction", "with restricted"),
     "deferred": ("restriction", "with restricted"),
     "hold_access": ("restriction", "with restricted"),

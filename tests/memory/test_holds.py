@@ -22,7 +22,6 @@ from memory import (
     needles,
     pages,
     segments,
-    setting,
 )
 from memory.db import driver
 from memory.errors import HeldContentError, StoreBusyError
@@ -161,6 +160,28 @@ def test_what_was_said_about_a_hold_goes_with_it(store: Store) -> None:
         assert occurrences(store.home, word) == {}
 
 
+TABLES = (
+    "hold", "hold_memory", "restricted", "restricted_reading", "deferred", "hold_access"
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_the_end_of_a_hold_empties_its_tables(store: Store, asked: bool) -> None:
+    ident, hold = held_secret(store)
+    store.read_held(ident, root="os:ada", reason="review")
+    store.forget(store.plan_forget(Selector(ids=(ident,)))) if asked else None
+
+    def rows() -> dict[str, int]:
+        found = {name: store._con.execute(f"SELECT count(*) FROM {name}") for name in TABLES}
+        return {name: one.fetchone()[0] for name, one in found.items()}
+
+    assert [name for name, count in rows().items() if not count] == ([] if asked else ["deferred"])
+
+    store.release_hold(hold)
+
+    assert set(rows().values()) == {0}
+
+
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_neighbours_restricted_apart_come_back_into_the_same_order(
     store: Store, order: tuple[int, int]
@@ -274,6 +295,28 @@ def test_a_release_erases_only_what_was_asked_for(store: Store) -> None:
     assert ended.receipts[0].memories == 1
     assert occurrences(store.home, b"word1") == {}
     assert store.remember("word1 harbour").created, "no tombstone was wanted"
+
+
+def test_restricted_memories_of_a_person_are_found_as_live_ones_are(store: Store) -> None:
+    texts = {
+        "by": store.remember("see you", kind="turn", scope="session:1", actor="Jonas"),
+        "about": store.remember("prefers tea", scope="user:jonas"),
+        "named": store.remember("the badge of Jonas is blue"),
+        "both": store.remember("Jonas met Mireille"),
+        "heard": store.remember("Jonas is late", kind="turn", scope="session:1", actor="Ada"),
+        "none": store.remember("the badge is blue"),
+    }
+    names = {one.id: name for name, one in texts.items()}
+    store.place_hold(Selector(ids=tuple(names)), TERMS)
+
+    store.add_subject("Mireille")
+
+    def found(*, mentions: bool) -> set[str]:
+        plan = store.plan_forget(Selector(subject="Jonas", with_mentions=mentions))
+        return {names[one.id] for one in plan.held}
+
+    assert found(mentions=False) == {"by", "about", "named"}
+    assert found(mentions=True) == {"by", "about", "named", "both", "heard"}
 
 
 def test_a_plan_is_void_when_one_of_its_memories_was_restricted_since(store: Store) -> None:
@@ -419,11 +462,11 @@ def test_a_reader_delays_the_seal_and_not_the_restriction(
         reader.execute("SELECT count(*) FROM memory").fetchone()
         store.place_hold(Selector(ids=(done.id,)), TERMS, wait=0.0)
         assert all(hit.memory.id != done.id for hit in store.recall("quokka").hits)
-        assert setting.get(store._con, setting.UNSEALED)
+        assert not store.sealed
         reader.close()
 
     with Store(home, embedder=embedder, clock=clock) as store:
-        assert not setting.get(store._con, setting.UNSEALED)
+        assert store.sealed
         assert occurrences(home, b"quokka") == {"memory.db": 1}
 
 
