@@ -17,6 +17,7 @@ from pathlib import Path
 
 from memory import (
     behavior,
+    copies,
     erasures,
     files,
     ledger,
@@ -31,6 +32,7 @@ from memory import (
     vectors,
     verify,
 )
+from memory import shred as shredding
 from memory.db import Connection, transaction
 from memory.errors import NotFoundError, StoreError, UsageError
 from memory.ids import new_id
@@ -88,7 +90,14 @@ def _excerpt(memory: Memory) -> PlannedMemory:
     return PlannedMemory(id=memory.id, kind=memory.kind, scope=memory.scope, excerpt=cut)
 
 
-def forget(place: Place, planned: ForgetPlan, wait: float, *, tombstone: bool = True) -> Receipt:
+def forget(
+    place: Place,
+    planned: ForgetPlan,
+    wait: float,
+    *,
+    tombstone: bool = True,
+    shred: bool = False,
+) -> Receipt:
     """Erase exactly what a plan names, verify it, and return the receipt.
 
     Args:
@@ -96,6 +105,7 @@ def forget(place: Place, planned: ForgetPlan, wait: float, *, tombstone: bool = 
         planned: From `plan`.
         wait: Seconds to wait for readers that block the physical part.
         tombstone: Recognise the erased texts afterwards and refuse them.
+        shred: Destroy the keys of the backups that may hold them.
 
     Raises:
         UsageError: The plan was altered, or its memories were changed or erased since.
@@ -118,7 +128,7 @@ def forget(place: Place, planned: ForgetPlan, wait: float, *, tombstone: bool = 
         needles = verify.needles(place.con, seqs, planned.provenances)
         detached = records.detach(place.con, planned.provenances)
         day = place.now.date().isoformat()
-        erasures.put(place.con, ident, day, planned.ids, tombstone=tombstone)
+        erasures.put(place.con, ident, day, planned.ids, tombstone=tombstone, shred=shred)
         erasures.advance(place.con, ident, "intent", {"provenance": detached})
     return finish(place, ident, needles, wait)
 
@@ -149,6 +159,9 @@ def finish(place: Place, ident: str, needles: Needles | None, wait: float) -> Re
     with transaction(place.con, place.write_wait):
         segments.tidy(place.con)
         erasures.advance(place.con, ident, "erased", {"signal": signals, "index_file": indexes})
+    if state.shred:
+        place.say("backups")
+        shredding.shred_all(place.con, place.home, place.write_wait, ident)
     place.say("seal")
     sealed = seal.seal(place.con, wait) and seal.seal(place.signals, wait)
     if not sealed:
@@ -201,7 +214,10 @@ def cascade(place: Place, ident: str) -> None:
         state = erasures.get(place.con, ident)
         if state is None or state.state != "intent":
             return  # another process finished this step
-        seqs = sorted(records.by_ids(place.con, erasures.targets(place.con, ident)).values())
+        targets = erasures.targets(place.con, ident)
+        seqs = sorted(records.by_ids(place.con, targets).values())
+        tombstones.put_ids(place.con, targets)
+        copies.mark(place.con)
         if state.tombstone:
             texts = (memory.text for memory in records.fetch(place.con, seqs).values())
             # `forget` saw to the key before the intent. Should it be lost since, the erasure

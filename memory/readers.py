@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from memory import exported
 from memory.clock import parse
 from memory.errors import UsageError
 from memory.markdown import chunks, front_matter
@@ -23,7 +24,7 @@ MAX_WHOLE = 500_000_000  # bytes of one JSON document, which is read as a whole
 _STRIDE = 10_000_000
 
 _DRAFT_FIELDS = frozenset(field.name for field in fields(Draft))
-_EXPORT_FIELDS = frozenset({"id", "recorded_at", "provenances"})
+_EXPORT_FIELDS = frozenset({"id", "recorded_at", "provenances", "prev", "identity"})
 _TIMES = ("at", "valid_from", "valid_to")
 _SPEAKER = ("speaker", "role", "author", "name", "sender", "actor")
 _TIME = ("time", "timestamp", "date", "created_at", "create_time", "at")
@@ -264,7 +265,9 @@ def _wanted(entry: dict[str, Any], name: str, where: str) -> str:
     return value.strip()
 
 
-READERS: dict[str, Callable[..., Iterator[Item]]] = {
+# An export yields memories as they were, which `importing` adopts; the others yield drafts.
+READERS: dict[str, Callable[..., Iterator[Any]]] = {
+    "export": exported.read,
     "jsonl": read_jsonl,
     "markdown": read_markdown,
     "chat": read_chat,
@@ -287,6 +290,8 @@ def sniff(path: Path) -> str:
     entry = _first_object(path) if head.startswith("{") else None
     keys = set(entry or re.findall(r'"(\w+)"\s{0,9}:', head))
     if head.startswith(("{", "[")):
+        if entry and entry.get("letheon") == "export":
+            return "export"
         if keys & {"entityType", "relationType", "entities", "relations"}:
             return "mcp-memory"
         if entry and "text" in keys and not keys & _CHAT_ONLY:

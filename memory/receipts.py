@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from memory import setting
+from memory import copies, setting
 from memory.db import Connection, engine_version
 from memory.erasures import Erasure
 from memory.errors import InvalidReceiptError
@@ -113,6 +113,7 @@ def receipt(
     blocked_by: Sequence[int],
 ) -> Receipt:
     """Return the receipt of an erasure as it stands."""
+    kinds, until = copies.tally(con)
     open_ends = {probe.name for probe in probes if probe.result == "not_claimed"}
     return Receipt(
         format=FORMAT,
@@ -125,6 +126,9 @@ def receipt(
         erased=done.erased,
         probes=tuple(probes),
         not_claimed=(*(name for name in PROBES if name in open_ends), *LIMITS),
+        copies=kinds,
+        copies_until=until,
+        keys_destroyed=copies.destroyed(con, done.id),
         blocked_by=tuple(blocked_by),
         version=number(product_version()),
         engine=number(engine_version()),

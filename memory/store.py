@@ -203,6 +203,7 @@ class Store(Rights):
         *,
         wait: float | None = None,
         tombstone: bool = True,
+        shred_backups: bool = False,
         say: forgetting.Progress = lambda _: None,
     ) -> Receipt:
         """Erase exactly what `plan` names, physically, verify it and return the receipt.
@@ -215,6 +216,7 @@ class Store(Rights):
             plan: From `plan_forget`.
             wait: Seconds to wait for blocking readers; the store's own by default.
             tombstone: Recognise the erased texts afterwards, by keyed MACs, and refuse them.
+            shred_backups: Destroy the keys of the backups that may hold them.
             say: Told the name of each step.
 
         Raises:
@@ -225,4 +227,4 @@ class Store(Rights):
             self._index = None  # let go of the mapped sidecar
             place = self._place(say)
             limit = self._wait if wait is None else wait
-            return forgetting.forget(place, plan, limit, tombstone=tombstone)
+            return forgetting.forget(place, plan, limit, tombstone=tombstone, shred=shred_backups)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from memory import files, ledger, pages, seal, segments, vectors
+from memory import copies, files, ledger, pages, seal, segments, vectors
 from memory.db import Connection, scratch_database
 from memory.needles import Needles, Windows, attested, scan, text_windows, vector_windows
 from memory.types import Count, FileRole, Probe, ProbeName, ProbeResult
@@ -74,7 +74,7 @@ def probes(
         _slack(con, signals),
         _files(home),
         log,
-        _copies(con),
+        _copies(con, home),
         Probe(name="medium", result="not_claimed", why="unreachable"),
     ]
 
@@ -190,7 +190,7 @@ def _live_texts(con: Connection) -> Iterator[str]:
         "SELECT name FROM actor",
         "SELECT name || ' ' || value FROM setting",
         "SELECT name FROM space",
-        "SELECT path || ' ' || day FROM file",
+        "SELECT id || role || path || ' ' || day || expires || opens || state || erasure FROM file",
         # The store's own words: a text about an erasure "verified" that day is no residue of it.
         "SELECT day || ' ' || state || ' ' || erased FROM erasure",
         "SELECT DISTINCT kind FROM memory",
@@ -258,8 +258,5 @@ def _log(con: Connection, home: Path, content: Needles | None) -> Probe:
     return _probe("log", found, {"bytes": left, "found": found})
 
 
-def _copies(con: Connection) -> Probe:
-    made = len(files.copies(con))
-    if not made:
-        return Probe(name="copies", result="pass", counts={"copies": 0})
-    return Probe(name="copies", result="not_claimed", counts={"copies": made}, why="outside")
+def _copies(con: Connection, home: Path) -> Probe:
+    return copies.probe(con, home)

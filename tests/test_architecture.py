@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import memory
-from memory import Selector, Store, files
+from memory import Selector, Store, files, refill
 from memory.db import migrations
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,15 +28,17 @@ OWNERS = {
     "space": ("vectors", "holds names of models"),
     "vector": ("vectors", "vectors.erase"),
     "lineage": ("lineage", "lineage.erase"),
-    "file": ("files", "holds paths of copies"),
+    "file": ("copies", "holds paths of copies"),
     "import_point": ("importing", "holds digests of paths"),
     "erasure": ("erasures", "holds counts"),
     "erasure_target": ("erasures", "erasures.finish"),
     "tombstone": ("tombstones", "holds keyed MACs, no content; tombstones.rotate drops them"),
+    "erased_id": ("tombstones", "holds keyed MACs of ids, which are no content"),
     "signal": ("behavior", "behavior.erase"),
 }
-# The doctor rebuilds the index, which writes no row of its own.
-REBUILDS = {("check", "memory_fts")}
+# The doctor rebuilds the index, which writes no row of its own. A restore into an empty store takes
+# over the rows of every table as their owners wrote them.
+REBUILDS = {("check", "memory_fts"), *(("refill", table) for table in OWNERS)}
 WRITE = re.compile(r"\b(?:INSERT INTO|UPDATE|DELETE FROM)\s+(\w+)", re.IGNORECASE)
 
 
@@ -63,6 +65,10 @@ def test_each_table_is_written_by_its_owner_only() -> None:
             if OWNERS[table][0] != place.stem and (place.stem, table) not in REBUILDS
         }
         assert foreign == set(), place.name
+
+
+def test_a_restore_into_an_empty_store_brings_every_table() -> None:
+    assert {*refill.TABLES, *refill.SIGNALS} == set(OWNERS)
 
 
 def test_an_erasure_empties_every_table_that_is_made_from_memories(store: Store) -> None:
