@@ -38,6 +38,9 @@ def run(  # noqa: PLR0913 - one parameter per option
     no_tombstone: Annotated[
         bool, Option("--no-tombstone", "Do not recognise and refuse the erased texts afterwards.")
     ] = False,
+    shred_backups: Annotated[
+        bool, Option("--shred-backups", "Make every backup unreadable that may hold them.")
+    ] = False,
     store: Home = None,
     as_json: Json = False,
 ) -> int:
@@ -67,7 +70,13 @@ def run(  # noqa: PLR0913 - one parameter per option
             confirm(plan)
         began = time.perf_counter()
         with output.steps("forgetting") as say:
-            receipt = memories.forget(plan, wait=wait, tombstone=not no_tombstone, say=say)
+            receipt = memories.forget(
+                plan,
+                wait=wait,
+                tombstone=not no_tombstone,
+                shred_backups=shred_backups,
+                say=say,
+            )
         _done(plan, receipt, time.perf_counter() - began, as_json=as_json)
         return outcome(receipt)
 

@@ -142,8 +142,11 @@ def _place(con: Connection, seq: int, before: str | None, behind: str | None) ->
     """Move a memory, which is the last of its session now, to where it was in that session."""
     ahead, after = _beside(con, before, seq), _beside(con, behind, seq)
     if ahead is not None:
-        if ahead[2] != seq:
-            records.splice(con, seq, ahead[0], ahead[2])
+        following = ahead[2] if ahead[2] != seq else None
+        if following is None and after is not None and after[1] is None:
+            following = after[0]
+        if following is not None or ahead[2] != seq:
+            records.splice(con, seq, ahead[0], following)
     elif after is not None and after[0] != seq:
         records.splice(con, seq, after[1], after[0])
     elif before is None:

@@ -4,13 +4,27 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from memory import erasures, files, ledger, pages, records, seal, segments, setting, vectors
+from memory import (
+    copies,
+    datakey,
+    erasures,
+    files,
+    ledger,
+    pages,
+    records,
+    seal,
+    segments,
+    setting,
+    vectors,
+)
 from memory.db import Connection, DriverError, engine_version, identity, migrations
 from memory.errors import FAULTS
 from memory.types import Finding
 
 
-def check(con: Connection, signals: Connection, home: Path, space: str | None) -> list[Finding]:
+def check(
+    con: Connection, signals: Connection, home: Path, space: str | None, today: str
+) -> list[Finding]:
     """Run every check; reads only.
 
     Args:
@@ -18,6 +32,7 @@ def check(con: Connection, signals: Connection, home: Path, space: str | None) -
         signals: `behavior.db`.
         home: The store's folder.
         space: Vector space that recall uses; None when no model is loaded.
+        today: The day by which backups expire.
     """
     return [
         Finding(check="engine", ok=True, detail=f"SQLite {engine_version()}"),
@@ -35,6 +50,7 @@ def check(con: Connection, signals: Connection, home: Path, space: str | None) -
         _vectors(con, space),
         _erasures(con),
         _sealed(con),
+        _backups(con, home, today),
         _ledger(con, home),
         _files(home),
         _modes(home),
@@ -136,6 +152,24 @@ def _sealed(con: Connection) -> Finding:
         ok=not owed,
         detail=f"old {owed} may still be in the file" if owed else "nothing is owed",
         repair="close other programs that use the store; it is retried at every start",
+    )
+
+
+def _backups(con: Connection, home: Path, today: str) -> Finding:
+    known = copies.backups(con)
+    due = [one.id for one in known if one.overdue(today)]
+    live = {one.id for one in known if one.state != "shredded"}
+    strange = sorted(set(datakey.held(home)) - live)
+    lost = [one.id for one in known if one.opens == "store" and one.state == "live"]
+    lost = [ident for ident in lost if not datakey.exists(home, ident)]
+    said = [f"expired: {', '.join(due[:5])}"] if due else []
+    said += [f"keys of no backup: {', '.join(strange[:5])}"] if strange else []
+    said += [f"keys lost: {', '.join(lost[:5])}"] if lost else []
+    return Finding(
+        check="backups",
+        ok=not said,
+        detail="; ".join(said) or f"{len(live)} known, none expired",
+        repair="mem backup expire" if due else "mem backup shred ID; make a new backup",
     )
 
 

@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 from memory import datakey
-from memory.errors import CorruptStoreError, UsageError
+from memory.errors import CorruptStoreError, SchemaTooNewError, UsageError
 from memory.ids import is_id
 from memory.receipts import DAY, canonical
 from memory.wire import plain
@@ -93,7 +93,8 @@ def read_trailer(place: Path) -> Trailer:
     """Return what a backup says about itself; nothing of it is verified yet.
 
     Raises:
-        UsageError: The file is no backup, or of a newer format.
+        UsageError: The file is no backup.
+        SchemaTooNewError: It is of another format.
     """
     try:
         with place.open("rb") as given:
@@ -122,16 +123,20 @@ def _trailer(given: BinaryIO) -> tuple[Trailer | None, int]:
     try:
         told = json.loads(given.read(length))
         if told["format"] != FORMAT:
-            raise UsageError(
-                f"the backup has format {told['format']!r}, this Letheon reads {FORMAT}",
-                hint="upgrade the package 'letheon'",
-            )
+            return _other(told["format"])
         trailer = Trailer(
             **{**told, "members": tuple((str(name), int(n)) for name, n in told["members"])}
         )
     except (ValueError, TypeError, KeyError, RecursionError):
         return None, 0
     return (trailer, begin + length) if _sound(trailer, begin) else (None, 0)
+
+
+def _other(number: object) -> NoReturn:
+    raise SchemaTooNewError(
+        f"the backup has format {number!r:.20}, this Letheon reads {FORMAT}",
+        hint="upgrade the package 'letheon'",
+    )
 
 
 def _sound(trailer: Trailer, room: int) -> bool:

@@ -113,7 +113,7 @@ def destroy(home: Path, ident: str) -> None:
         ) from exc
 
 
-def orphans(home: Path) -> list[str]:
+def held(home: Path) -> list[str]:
     """Return the ids whose keys lie in the folder."""
     return sorted(place.stem for place in (home / KEYS / FOLDER).glob("*.key"))
 

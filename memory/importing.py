@@ -71,15 +71,14 @@ def reader_of(path: Path, reader: str) -> str:
     Raises:
         UsageError: The path does not exist or no reader knows its form.
     """
-    from memory.readers import READERS, sniff  # noqa: PLC0415 - only an import reads files
+    from memory.readers import EXPORT, READERS, sniff  # noqa: PLC0415 - only an import reads files
 
     if not path.exists():
         raise UsageError(f"'{path}' does not exist")
     chosen = reader or sniff(path)
-    if chosen not in READERS:
-        raise UsageError(
-            f"format {chosen!r} does not exist", hint=f"one of {', '.join(sorted(READERS))}"
-        )
+    if chosen not in (*READERS, EXPORT):
+        known = sorted((*READERS, EXPORT))
+        raise UsageError(f"format {chosen!r} does not exist", hint=f"one of {', '.join(known)}")
     return chosen
 
 

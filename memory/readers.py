@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from memory import exported
 from memory.clock import parse
 from memory.errors import UsageError
 from memory.markdown import chunks, front_matter
@@ -265,9 +264,9 @@ def _wanted(entry: dict[str, Any], name: str, where: str) -> str:
     return value.strip()
 
 
-# An export yields memories as they were, which `importing` adopts; the others yield drafts.
-READERS: dict[str, Callable[..., Iterator[Any]]] = {
-    "export": exported.read,
+# `memory.exported` reads the exports of a store: memories as they were, not drafts.
+EXPORT = "export"
+READERS: dict[str, Callable[..., Iterator[Item]]] = {
     "jsonl": read_jsonl,
     "markdown": read_markdown,
     "chat": read_chat,
@@ -291,7 +290,7 @@ def sniff(path: Path) -> str:
     keys = set(entry or re.findall(r'"(\w+)"\s{0,9}:', head))
     if head.startswith(("{", "[")):
         if entry and entry.get("letheon") == "export":
-            return "export"
+            return EXPORT
         if keys & {"entityType", "relationType", "entities", "relations"}:
             return "mcp-memory"
         if entry and "text" in keys and not keys & _CHAT_ONLY:

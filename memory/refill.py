@@ -11,12 +11,21 @@ TABLES: dict[str, tuple[str, ...]] = {
         "DELETE FROM setting",
         "INSERT INTO setting SELECT * FROM staged.setting",
     ),
-    "scope": ("INSERT INTO scope SELECT * FROM staged.scope",),
-    "actor": ("INSERT INTO actor SELECT * FROM staged.actor",),
+    "scope": (
+        "DELETE FROM scope",
+        "INSERT INTO scope SELECT * FROM staged.scope",
+    ),
+    "actor": (
+        "DELETE FROM actor",
+        "INSERT INTO actor SELECT * FROM staged.actor",
+    ),
     "memory": ("INSERT INTO memory SELECT * FROM staged.memory",),
     "provenance": ("INSERT INTO provenance SELECT * FROM staged.provenance",),
     "memory_fts": ("INSERT INTO memory_fts (memory_fts) VALUES ('rebuild')",),
-    "space": ("INSERT INTO space SELECT * FROM staged.space",),
+    "space": (
+        "DELETE FROM space",
+        "INSERT INTO space SELECT * FROM staged.space",
+    ),
     "vector": ("INSERT INTO vector SELECT * FROM staged.vector",),
     "lineage": ("INSERT INTO lineage SELECT * FROM staged.lineage",),
     "file": (

@@ -109,6 +109,19 @@ class Safekeeping(Upkeep):
         with self._guard() as con:
             return tuple(copies.backups(con))
 
+    def backup_of(self, ident: str) -> copies.Copy:
+        """Return one backup that the store knows of.
+
+        Raises:
+            NotFoundError: None has this id.
+        """
+        with self._guard() as con:
+            return backup.registered(con, ident)
+
+    def today(self) -> str:
+        """Return the day by the store's clock, by which backups expire."""
+        return self._clock().date().isoformat()
+
     def verify_backup(
         self, path: str | Path, secret: str = "", *, progress: Advance = lambda _: None
     ) -> str:

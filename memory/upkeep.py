@@ -240,7 +240,7 @@ class Upkeep(Session):
                     erasures=done,
                     pending_erasures=pending,
                     feedback=behavior.total(signals),
-                    copies=tuple(one.path for one in copies.listed(con) if one.state != "shredded"),
+                    copies=tuple(one.path for one in copies.listed(con) if one.readable),
                     bytes=files.size(self.home),
                 )
 
@@ -295,7 +295,9 @@ class Upkeep(Session):
         model = self.embedder
         with self._guard() as con:
             space = None if model is None else model.space
-            found = checking.check(con, self._behavior(), self.home, space)
+            found = checking.check(
+                con, self._behavior(), self.home, space, self._clock().date().isoformat()
+            )
             if forensic:
                 found += checking.forensic(con, self._behavior(), self._wait)
             return tuple(found)
