@@ -2,9 +2,9 @@
 
 Stores of texts of forty words with vectors of 384 dimensions. 200 secrets are remembered and then
 deleted by a connection that does not zero what it frees, as an older program would: the bytes of
-most stay in the file (others are overwritten by chance). A page copy of it holds them; a backup must
-not, neither as it lies on the disk nor decrypted. As a control a backup from before the deletion
-must give up all of them, once decrypted.
+most stay in the file (others are overwritten by chance). A page copy of it holds them; a backup
+must not, neither as it lies on the disk nor decrypted. As a control a backup from before the
+deletion must give up all of them, once decrypted.
 """
 
 import argparse

@@ -21,7 +21,11 @@ TABLES: dict[str, tuple[str, ...]] = {
     ),
     "memory": ("INSERT INTO memory SELECT * FROM staged.memory",),
     "provenance": ("INSERT INTO provenance SELECT * FROM staged.provenance",),
-    "memory_fts": ("INSERT INTO memory_fts (memory_fts) VALUES ('rebuild')",),
+    "memory_fts": (
+        "INSERT INTO memory_fts (memory_fts) VALUES ('rebuild')",
+        # A rebuild of many rows ends within a merge, which leaves blocks that no segment lists.
+        "INSERT INTO memory_fts (memory_fts) VALUES ('optimize')",
+    ),
     "space": (
         "DELETE FROM space",
         "INSERT INTO space SELECT * FROM staged.space",
