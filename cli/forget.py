@@ -60,6 +60,9 @@ def run(  # noqa: PLR0913 - one parameter per option
     no_tombstone: Annotated[
         bool, Option("--no-tombstone", "Do not recognise and refuse the erased texts afterwards.")
     ] = False,
+    shred_backups: Annotated[
+        bool, Option("--shred-backups", "Make every backup unreadable that may hold them.")
+    ] = False,
     store: Home = None,
     as_json: Json = False,
 ) -> int:
@@ -114,6 +117,7 @@ def run(  # noqa: PLR0913 - one parameter per option
                 tombstone=not no_tombstone,
                 request=request,
                 ground=ground or "",
+                shred_backups=shred_backups,
                 say=say,
             )
         told = memories.notifications(receipt.erasure)

@@ -8,7 +8,7 @@ from cli.declare import Argument, Home, Json, Option
 from cli.opening import opened
 from memory.errors import MemError
 
-Format = Literal["jsonl", "markdown", "chat", "mcp"]
+Format = Literal["export", "jsonl", "markdown", "chat", "mcp"]
 READER: dict[Format | None, str] = {None: "", "mcp": "mcp-memory"}  # where the names differ
 COUNTED = 500_000_000  # bytes; a larger file is not read twice for the length of a bar
 

@@ -178,6 +178,9 @@ def draw(receipt: Mapping[str, Any], *, took: float | None = None) -> None:
     _answers(receipt)
     _counts(receipt["erased"])
     draw_probes(receipt["probes"])
+    if receipt["copies"]:
+        until = f", the last one until {receipt['copies_until']}" if receipt["copies_until"] else ""
+        output.show(("copies outside: ", "dim"), f"{output.tally(receipt['copies'])}{until}")
     limits = [LIMITS[one] for one in receipt["not_claimed"] if one in LIMITS]
     output.show(("not claimed either: ", "dim"), ("; ".join(limits), "dim"))
     if receipt["state"] == "pending":

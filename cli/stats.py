@@ -1,10 +1,11 @@
 """`mem stats`: counts of a store."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from cli import output
 from cli.declare import Home, Json
 from cli.opening import opened
+from memory.copies import Copy
 from memory.types import Stats
 
 SCOPES = 20
@@ -14,13 +15,14 @@ def run(*, store: Home = None, as_json: Json = False) -> None:
     """Count what is in the store."""
     with opened(store) as memories:
         found = memories.stats()
+        overdue = [one for one in memories.backups() if one.overdue(memories.today())]
     if as_json:
         output.emit(found)
     else:
-        show(found)
+        show(found, overdue)
 
 
-def show(found: Stats) -> None:
+def show(found: Stats, overdue: Sequence[Copy] = ()) -> None:
     """Draw the counts, with bars for kinds and scopes."""
     vectors = ", ".join(f"{count:,} in {space}" for space, count in found.vectors.items())
     rows: tuple[tuple[output.Cell, ...], ...] = (
@@ -36,6 +38,7 @@ def show(found: Stats) -> None:
         *([("requests", _requests(found))] if found.open_requests else []),
         *((("restricted", _held(found)),) if found.holds else ()),
         *(("copy", path) for path in found.copies),
+        *(("expired backup", f"{one.path}: 'mem backup expire' shreds it") for one in overdue),
     )
     output.table(("", ""), rows)
     if found.by_kind:

@@ -1,13 +1,11 @@
 """`mem subject`: people, the names they go by, and what is kept about them."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
-from cli import export, forget, output, pages, person
+from cli import forget, output, pages, person
 from cli.declare import Argument, Home, Json, Option
 from cli.opening import opened
 from cli.pages import subject_page
-from memory.errors import UsageError
 from memory.subject_export import Dossier
 from memory.subjects import Subject
 from memory.types import EVIDENCE
@@ -151,13 +149,7 @@ def export_(
         if file == "-":
             output.raw(body)
         else:
-            place = Path(file).expanduser().resolve()
-            if place.is_relative_to(memories.home.resolve()):
-                raise UsageError(
-                    "an export inside the store would fail every later erasure",
-                    hint="choose another folder",
-                )
-            export.written(memories, place, iter([body]))
+            place = pages.write(memories, file, body, personal=True)
             count = len(given["memories"])
             if as_json:
                 output.emit({"path": str(place), "memories": count})

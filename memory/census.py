@@ -58,3 +58,17 @@ def sample(con: Connection, count: int) -> tuple[str, ...]:
         (step, count),
     )
     return tuple(text for (text,) in rows)
+
+
+def ids(con: Connection) -> set[str]:
+    """Return the ids of all memories."""
+    return {ident for (ident,) in con.execute("SELECT id FROM memory")}
+
+
+def digests(con: Connection, ids: Sequence[str]) -> list[tuple[str, str]]:
+    """Return (id, SHA-256 of the text in hex) of those ids that exist, by id."""
+    return con.execute(
+        "SELECT id, lower(hex(digest)) FROM memory"
+        " WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
+        (json.dumps(list(ids)),),
+    ).fetchall()

@@ -6,6 +6,8 @@ from datetime import datetime
 from pathlib import Path
 
 from memory import (
+    copies,
+    datakey,
     erasures,
     files,
     ledger,
@@ -34,7 +36,7 @@ def check(
         signals: `behavior.db`.
         home: The store's folder.
         space: Vector space that recall uses; None when no model is loaded.
-        now: Tells which holds and requests are due.
+        now: Tells which holds, requests and backups are due.
     """
     return [
         Finding(check="engine", ok=True, detail=f"SQLite {engine_version()}"),
@@ -54,6 +56,7 @@ def check(
         _holds(con, now),
         requests.finding(con, now.date()),
         _sealed(con),
+        _backups(con, home, now.date().isoformat()),
         _ledger(con, home),
         _reserve(home),
         _files(home),
@@ -177,6 +180,24 @@ def _sealed(con: Connection) -> Finding:
         ok=not owed,
         detail=f"old {owed} may still be in the file" if owed else "nothing is owed",
         repair="close other programs that use the store; it is retried at every start",
+    )
+
+
+def _backups(con: Connection, home: Path, today: str) -> Finding:
+    known = copies.backups(con)
+    due = [one.id for one in known if one.overdue(today)]
+    live = {one.id for one in known if one.state != "shredded"}
+    strange = sorted(set(datakey.held(home)) - live)
+    lost = [one.id for one in known if one.opens == "store" and one.state == "live"]
+    lost = [ident for ident in lost if not datakey.exists(home, ident)]
+    said = [f"expired: {', '.join(due[:5])}"] if due else []
+    said += [f"keys of no backup: {', '.join(strange[:5])}"] if strange else []
+    said += [f"keys lost: {', '.join(lost[:5])}"] if lost else []
+    return Finding(
+        check="backups",
+        ok=not said,
+        detail="; ".join(said) or f"{len(live)} known, none expired",
+        repair="mem backup expire" if due else "mem backup shred ID; make a new backup",
     )
 
 

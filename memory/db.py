@@ -97,6 +97,11 @@ def scratch_database() -> Connection:
     return driver.connect(":memory:", isolation_level=None)
 
 
+def open_file(path: Path) -> Connection:
+    """Open a database as it is, nothing of it read yet."""
+    return driver.connect(str(path), isolation_level=None, check_same_thread=False)
+
+
 def connect_reader(path: Path) -> Connection:
     """Open a second connection that only reads; for use by one thread at a time."""
     with mapped_errors(path):

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from memory import disclosure, files, records, setting
+from memory import backup, copies, disclosure, export, records, setting
 from memory.db import Connection, DriverError, snapshot, transaction
 from memory.errors import StoreError, UsageError
+from memory.export import Advance
 from memory.hold_types import Notice, Notification, Outcome19, Recipient
 from memory.lexical import last
 from memory.safekeeping import Safekeeping
@@ -164,7 +165,39 @@ class Disclosing(Safekeeping):
             told = _recorded(con, self._lost + sum(len(one[3]) for one in self._owed))
         return (*super().check(forensic=forensic), told)
 
-    def register_copy(self, place: Path, role: files.CopyRole, *, scope: str = "") -> None:
+    def export_to(
+        self, path: str | Path, scope: str = "", *, progress: Advance = lambda _: None
+    ) -> int:
+        """Write a complete export into a private file and return how many memories it holds.
+
+        The store knows of the file, and of whom it has to tell about erasures, before its first
+        line is written.
+
+        Args:
+            path: The file, outside the store; replaced, if it exists, when the new one is whole.
+            scope: Only what lies inside it.
+            progress: Called with 1 for each memory.
+
+        Raises:
+            UsageError: The place or the scope is not acceptable.
+        """
+        place = export.checked(self.home, Path(path))
+        self.disclosed_copy(str(place), "export", scope=scope)
+        return super().export_to(place, scope, progress=progress)
+
+    def backup(
+        self,
+        path: str | Path,
+        wish: backup.Wish = backup.Wish(),  # noqa: B008 - frozen
+        *,
+        progress: Advance = lambda _: None,
+    ) -> backup.Made:
+        """Write an encrypted copy of the whole store into a new file; see `Safekeeping.backup`."""
+        place = backup.checked(self.home, Path(path), wish)
+        self.disclosed_copy(str(place), "backup")
+        return super().backup(place, wish, progress=progress)
+
+    def register_copy(self, place: Path, role: copies.Role, *, scope: str = "") -> None:
         """Remember that a copy was written outside the store, and of which scope it is."""
         super().register_copy(place, role)
         self.disclosed_copy(str(place.resolve()), role, scope=scope)

@@ -22,16 +22,23 @@ class Erasure:
     memories: int
     erased: Mapping[str, int]
     tombstone: bool  # whether what it erases is to be recognised afterwards
+    shred: bool = False  # whether it makes backups unreadable that may hold it
 
 
 def put(
-    con: Connection, ident: str, day: str, ids: Sequence[str], *, tombstone: bool = True
+    con: Connection,
+    ident: str,
+    day: str,
+    ids: Sequence[str],
+    *,
+    tombstone: bool = True,
+    shred: bool = False,
 ) -> None:
     """Make the intent durable."""
     con.execute(
-        "INSERT INTO erasure (id, state, day, memories, erased, pid, tombstone)"
-        " VALUES (?, 'intent', ?, ?, '{}', ?, ?)",
-        (ident, day, len(ids), _worker(os.getpid()), tombstone),
+        "INSERT INTO erasure (id, state, day, memories, erased, pid, tombstone, traced, shred)"
+        " VALUES (?, 'intent', ?, ?, '{}', ?, ?, 1, ?)",
+        (ident, day, len(ids), _worker(os.getpid()), tombstone, shred),
     )
     con.executemany(
         "INSERT INTO erasure_target (erasure_id, memory_id) VALUES (?, ?)",
@@ -83,7 +90,8 @@ def wanted(con: Connection, ids: Sequence[str]) -> int:
 def get(con: Connection, ident: str) -> Erasure | None:
     """Return one erasure."""
     row = con.execute(
-        "SELECT id, state, day, memories, erased, tombstone FROM erasure WHERE id = ?", (ident,)
+        "SELECT id, state, day, memories, erased, tombstone, shred FROM erasure WHERE id = ?",
+        (ident,),
     ).fetchone()
     if row is None:
         return None
@@ -94,6 +102,7 @@ def get(con: Connection, ident: str) -> Erasure | None:
         memories=row[3],
         erased=json.loads(row[4]),
         tombstone=bool(row[5]),
+        shred=bool(row[6]),
     )
 
 
@@ -108,6 +117,21 @@ def unfinished(con: Connection) -> list[str]:
     rows = con.execute("SELECT id, pid FROM erasure WHERE state <> 'done' ORDER BY id")
     own = _worker(os.getpid())
     return [ident for ident, worker in rows if worker == own or not _alive(worker)]
+
+
+def owed(con: Connection) -> list[str]:
+    """Return the ids of all memories that unfinished erasures are to erase."""
+    return [memory_id for (memory_id,) in con.execute("SELECT memory_id FROM erasure_target")]
+
+
+def ids(con: Connection) -> set[str]:
+    """Return the ids of all erasures."""
+    return {ident for (ident,) in con.execute("SELECT id FROM erasure")}
+
+
+def traced(con: Connection) -> set[str]:
+    """Return the erasures of which the ids of what they erased are recognised."""
+    return {ident for (ident,) in con.execute("SELECT id FROM erasure WHERE traced = 1")}
 
 
 _PID_BITS = 22  # of the largest process id of Linux

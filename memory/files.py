@@ -1,18 +1,13 @@
-"""Owner of `file`, and of the list of what may lie in a store's folder with who erases it."""
+"""What may lie in a store's folder, who erases it, and how a folder is made durable."""
 
 import contextlib
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Literal
 
-from memory.db import Connection
 from memory.types import FileRole
-
-CopyRole = Literal["export", "backup"]
 
 DATABASE = "memory.db"
 BEHAVIOR = "behavior.db"
@@ -36,6 +31,8 @@ REGISTRY: tuple[tuple[str, str], ...] = (
     (f"{INDEX}/verified.json", "digests of model files, no content"),
     (f"{KEYS}/*", "keys and access tokens, no content"),
     ("models/*/attachment.json", "unlearn: names, sizes and digests of models, no content"),
+    (f"{KEYS}/backup/*.key", "datakey.destroy"),
+    ("staging/*", "encrypted members of a backup; container.clear"),
     (RESERVE, "zeros: room for an erasure on a full disk"),
 )
 
@@ -123,17 +120,3 @@ def sync_folder(folder: Path) -> None:
             os.fsync(fd)
         finally:
             os.close(fd)
-
-
-def register(con: Connection, place: Path, role: str, now: datetime) -> None:
-    """Remember that a copy was made outside the store, so that an erasure can name it."""
-    con.execute(
-        "INSERT INTO file (path, role, day) VALUES (?, ?, ?)"
-        " ON CONFLICT (path) DO UPDATE SET day = excluded.day",
-        (str(place), role, now.date().isoformat()),
-    )
-
-
-def copies(con: Connection) -> list[tuple[str, str, str]]:
-    """Return (path, role, day) of the registered copies."""
-    return con.execute("SELECT path, role, day FROM file ORDER BY path").fetchall()

@@ -21,6 +21,8 @@ from typing import Literal, TypeVar
 from memory import (
     answering,
     behavior,
+    census,
+    copies,
     disclosure,
     erasures,
     files,
@@ -40,6 +42,7 @@ from memory import (
     vectors,
     verify,
 )
+from memory import shred as shredding
 from memory.db import Connection, transaction
 from memory.embedder import Embedder
 from memory.errors import NotFoundError, StoreError, UsageError
@@ -136,7 +139,7 @@ def digest(
 ) -> str:
     """Return the SHA-256 that binds a confirmation to these memories in their present wording."""
     kept = restriction.present(con, held)
-    bound = [records.digests(con, ids), sorted(ids), sorted(provenances), sorted(people), kept]
+    bound = [census.digests(con, ids), sorted(ids), sorted(provenances), sorted(people), kept]
     body = json.dumps(bound)
     return hashlib.sha256(body.encode()).hexdigest()
 
@@ -154,6 +157,7 @@ def forget(
     *,
     tombstone: bool = True,
     answers: answering.Answering = answering.NOTHING,
+    shred: bool = False,
 ) -> Receipt:
     """Erase exactly what a plan names, verify it, and return the receipt.
 
@@ -163,6 +167,7 @@ def forget(
         wait: Seconds to wait for readers that block the physical part.
         tombstone: Recognise the erased texts afterwards and refuse them.
         answers: The request it answers.
+        shred: Destroy the keys of the backups that may hold them.
 
     Raises:
         UsageError: The plan was altered, or its memories were changed or erased since; or the
@@ -171,7 +176,9 @@ def forget(
     """
     if not (planned.ids or planned.provenances or planned.people or planned.held):
         raise NotFoundError("nothing matches, nothing was erased")
-    ident, needles = _roomy(place, lambda: _begin(place, planned, answers, tombstone=tombstone))
+    ident, needles = _roomy(
+        place, lambda: _begin(place, planned, answers, tombstone=tombstone, shred=shred)
+    )
     return _roomy(place, lambda: finish(place, ident, needles, wait))
 
 
@@ -184,7 +191,12 @@ def _roomy(place: Place, action: Callable[[], Result]) -> Result:
 
 
 def _begin(
-    place: Place, planned: ForgetPlan, answers: answering.Answering, *, tombstone: bool
+    place: Place,
+    planned: ForgetPlan,
+    answers: answering.Answering,
+    *,
+    tombstone: bool,
+    shred: bool,
 ) -> tuple[str, Needles]:
     place.say("intent")
     # The id goes into a receipt, and a receipt knows no finer time than the day.
@@ -207,7 +219,7 @@ def _begin(
         needles = evolve(needles, names=(*needles.names, *people))
         detached = records.detach(place.con, planned.provenances)
         day = place.now.date().isoformat()
-        erasures.put(place.con, ident, day, planned.ids, tombstone=tombstone)
+        erasures.put(place.con, ident, day, planned.ids, tombstone=tombstone, shred=shred)
         gone = answering.begin(place.con, place.home, ident, planned, answers, place.now)
         erasures.advance(place.con, ident, "intent", {"provenance": detached, **gone})
         restriction.defer(place.con, ident, held, tombstone=tombstone)
@@ -248,6 +260,9 @@ def finish(place: Place, ident: str, needles: Needles | None, wait: float) -> Re
     with transaction(place.con, place.write_wait):
         segments.tidy(place.con)
         erasures.advance(place.con, ident, "erased", {"signal": signals, "index_file": indexes})
+    if state.shred:
+        place.say("backups")
+        shredding.shred_all(place.con, place.home, place.write_wait, ident)
     tell = place.share("seal")
     sealed = seal.seal(place.con, wait, tell=tell) and seal.seal(place.signals, wait)
     if not sealed:
@@ -309,7 +324,10 @@ def cascade(place: Place, ident: str) -> None:
         state = erasures.get(place.con, ident)
         if state is None or state.state != "intent":
             return  # another process finished this step
-        seqs = sorted(records.by_ids(place.con, erasures.targets(place.con, ident)).values())
+        targets = erasures.targets(place.con, ident)
+        seqs = sorted(records.by_ids(place.con, targets).values())
+        tombstones.put_ids(place.con, targets)
+        copies.mark(place.con)
         if state.tombstone:
             texts = (memory.text for memory in records.fetch(place.con, seqs).values())
             # `forget` saw to the key before the intent. Should it be lost since, the erasure

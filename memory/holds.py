@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory import (
+    copies,
     erasures,
     ledger,
     lineage,
@@ -238,6 +239,8 @@ def _resume(
             )
         if tombstone:
             tombstones.put(con, home, [written[one][0] for one in targets])
+        tombstones.put_ids(con, targets)
+        copies.mark(con)
     for erasure, (targets, _) in waiting.items():
         erasures.reopen(con, erasure, targets, restriction.erase(con, targets))
     return verify.content([text for parts in written.values() for text in parts], ())

@@ -3,17 +3,23 @@
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from memory.db import Connection
 from memory.errors import UsageError
+from memory.ids import new_id
 from memory.remember import Prepared, prepare
 from memory.scope import Scope
 from memory.types import Draft, Remembered
 
 if TYPE_CHECKING:
+    from memory.adopt import Kept
+    from memory.exported import Line, Signal
     from memory.readers import Item
+
+T = TypeVar("T")
 
 BATCH = 256
 
@@ -65,15 +71,14 @@ def reader_of(path: Path, reader: str) -> str:
     Raises:
         UsageError: The path does not exist or no reader knows its form.
     """
-    from memory.readers import READERS, sniff  # noqa: PLC0415 - only an import reads files
+    from memory.readers import EXPORT, READERS, sniff  # noqa: PLC0415 - only an import reads files
 
     if not path.exists():
         raise UsageError(f"'{path}' does not exist")
     chosen = reader or sniff(path)
-    if chosen not in READERS:
-        raise UsageError(
-            f"format {chosen!r} does not exist", hint=f"one of {', '.join(sorted(READERS))}"
-        )
+    if chosen not in (*READERS, EXPORT):
+        known = sorted((*READERS, EXPORT))
+        raise UsageError(f"format {chosen!r} does not exist", hint=f"one of {', '.join(known)}")
     return chosen
 
 
@@ -84,9 +89,51 @@ def items(path: Path, reader: str, start: int) -> "Iterator[Item]":
     return READERS[reader](path, start=start)
 
 
-def batches(found: "Iterator[Item]", size: int = BATCH) -> "Iterator[list[Item]]":
+def exported(path: Path, start: int, *, keep_secrets: bool) -> "Iterator[Line]":
+    """Return what an export of a store holds from a line on."""
+    from memory.exported import read  # noqa: PLC0415 - as above
+
+    return read(path, start, keep_secrets=keep_secrets)
+
+
+def split(batch: "Sequence[Line]") -> "tuple[list[Kept], list[Signal]]":
+    """Return the memories and the signals of a batch."""
+    from memory.adopt import Kept  # noqa: PLC0415 - as above
+
+    kept: list[Kept] = []
+    signals: list[Signal] = []
+    for line in batch:
+        if isinstance(line.body, Kept):
+            kept.append(line.body)
+        else:
+            signals.append(line.body)
+    return kept, signals
+
+
+def moved(kept: "Sequence[Kept]", scope: str, now: datetime) -> "list[Kept]":
+    """Return exported memories with the levels of `scope` added: others, under ids of their own."""
+    outer = Scope.parse(scope)
+    if not outer.values:
+        return list(kept)
+    return [
+        replace(
+            one,
+            id=new_id(now),
+            same=b"",
+            placed=False,
+            prepared=replace(
+                one.prepared,
+                scope=one.prepared.scope.within(outer),
+                draft=_placed(one.prepared.draft, scope),
+            ),
+        )
+        for one in kept
+    ]
+
+
+def batches(found: "Iterator[T]", size: int = BATCH) -> "Iterator[list[T]]":
     """Group items so that one transaction writes each group."""
-    batch: list[Item] = []
+    batch: list[T] = []
     for item in found:
         batch.append(item)
         if len(batch) == size:
@@ -105,7 +152,7 @@ def _placed(draft: Draft, scope: str) -> Draft:
     return replace(draft, scope=str(Scope.parse(draft.scope).within(Scope.parse(scope))))
 
 
-def marker(source: str, batch: "Sequence[Item]") -> Callable[[Connection], None]:
+def marker(source: str, batch: "Sequence[Item | Line]") -> Callable[[Connection], None]:
     """Return what records, in a batch's own transaction, that the batch is in."""
     following = batch[-1].position + 1
     return lambda con: mark(con, source, following)

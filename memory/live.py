@@ -17,7 +17,8 @@ SAYS: Mapping[str, str] = {
     "actor": "SELECT name FROM actor",
     "setting": "SELECT name || ' ' || value FROM setting",
     "space": "SELECT name FROM space",
-    "file": "SELECT path || ' ' || day FROM file",
+    "file": "SELECT id || role || path || ' ' || day || expires || opens || state || erasure"
+    " FROM file",
     # The store's own words: a text about an erasure "verified" that day is no residue of it.
     "erasure": "SELECT day || ' ' || state || ' ' || erased FROM erasure",
     "lineage": "SELECT DISTINCT child_kind FROM lineage",

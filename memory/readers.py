@@ -23,7 +23,7 @@ MAX_WHOLE = 500_000_000  # bytes of one JSON document, which is read as a whole
 _STRIDE = 10_000_000
 
 _DRAFT_FIELDS = frozenset(field.name for field in fields(Draft))
-_EXPORT_FIELDS = frozenset({"id", "recorded_at", "provenances"})
+_EXPORT_FIELDS = frozenset({"id", "recorded_at", "provenances", "prev", "identity"})
 _TIMES = ("at", "valid_from", "valid_to")
 _SPEAKER = ("speaker", "role", "author", "name", "sender", "actor")
 _TIME = ("time", "timestamp", "date", "created_at", "create_time", "at")
@@ -264,6 +264,8 @@ def _wanted(entry: dict[str, Any], name: str, where: str) -> str:
     return value.strip()
 
 
+# `memory.exported` reads the exports of a store: memories as they were, not drafts.
+EXPORT = "export"
 READERS: dict[str, Callable[..., Iterator[Item]]] = {
     "jsonl": read_jsonl,
     "markdown": read_markdown,
@@ -287,6 +289,8 @@ def sniff(path: Path) -> str:
     entry = _first_object(path) if head.startswith("{") else None
     keys = set(entry or re.findall(r'"(\w+)"\s{0,9}:', head))
     if head.startswith(("{", "[")):
+        if entry and entry.get("letheon") == "export":
+            return EXPORT
         if keys & {"entityType", "relationType", "entities", "relations"}:
             return "mcp-memory"
         if entry and "text" in keys and not keys & _CHAT_ONLY:

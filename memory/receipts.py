@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from memory import requests, setting
+from memory import copies, requests, setting
 from memory.db import Connection, engine_version
 from memory.erasures import Erasure
 from memory.errors import InvalidReceiptError
@@ -113,6 +113,7 @@ def receipt(
     blocked_by: Sequence[int],
 ) -> Receipt:
     """Return the receipt of an erasure as it stands."""
+    kinds, until = copies.tally(con)
     open_ends = {probe.name for probe in probes if probe.result == "not_claimed"}
     ground, request = requests.answered_by(con, done.id)
     return Receipt(
@@ -128,6 +129,9 @@ def receipt(
         not_claimed=(*(name for name in PROBES if name in open_ends), *LIMITS),
         ground=ground,
         request=request,
+        copies=kinds,
+        copies_until=until,
+        keys_destroyed=copies.destroyed(con, done.id),
         blocked_by=tuple(blocked_by),
         version=number(product_version()),
         engine=number(engine_version()),

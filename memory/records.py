@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace as evolve
 from datetime import datetime
 
@@ -45,8 +45,19 @@ def find_key(con: Connection, root: str, key: str) -> tuple[int, str] | None:
     return None if row is None else (row[0], row[1])
 
 
-def put(con: Connection, draft: Draft, *, scope: Scope, ident: str, now: datetime) -> int:
-    """Insert one memory at the end of its session and return its seq; not yet indexed."""
+def put(
+    con: Connection,
+    draft: Draft,
+    *,
+    scope: Scope,
+    ident: str,
+    now: datetime,
+    same: bytes = b"",
+) -> int:
+    """Insert one memory at the end of its session and return its seq; not yet indexed.
+
+    `same` is its identity where it had one before.
+    """
     scope_id = _intern_scope(con, str(scope))
     last = _last(con, scope_id) if scope.session else None
     seq = con.execute(
@@ -64,7 +75,7 @@ def put(con: Connection, draft: Draft, *, scope: Scope, ident: str, now: datetim
             millis(now),
             None if draft.valid_from is None else millis(draft.valid_from),
             None if draft.valid_to is None else millis(draft.valid_to),
-            identity(draft, scope),
+            same or identity(draft, scope),
             digest(draft.text),
             last,
         ),
@@ -73,6 +84,14 @@ def put(con: Connection, draft: Draft, *, scope: Scope, ident: str, now: datetim
     if last is not None:
         con.execute("UPDATE memory SET next_seq = ? WHERE seq = ?", (seq, last))
     return seq
+
+
+def splice(con: Connection, seq: int, after: int | None, before: int | None) -> None:
+    """Move a memory that is out of the index to its place in a session: between two neighbours."""
+    unlink(con, [seq])
+    con.execute("UPDATE memory SET prev_seq = ?, next_seq = ? WHERE seq = ?", (after, before, seq))
+    con.execute("UPDATE memory SET next_seq = ? WHERE seq = ?", (seq, after))
+    con.execute("UPDATE memory SET prev_seq = ? WHERE seq = ?", (seq, before))
 
 
 def tail(con: Connection, scope: Scope) -> list[int]:
@@ -210,15 +229,6 @@ def fetch(con: Connection, seqs: Sequence[int]) -> dict[int, Memory]:
     return {row[0]: _memory(row) for row in rows}
 
 
-def digests(con: Connection, ids: Sequence[str]) -> list[tuple[str, str]]:
-    """Return (id, SHA-256 of the text in hex) of those ids that exist, by id."""
-    return con.execute(
-        "SELECT id, lower(hex(digest)) FROM memory"
-        " WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
-        (json.dumps(list(ids)),),
-    ).fetchall()
-
-
 def by_ids(con: Connection, ids: Sequence[str]) -> dict[str, int]:
     """Return id -> seq for those ids that exist."""
     return dict(
@@ -321,23 +331,6 @@ def replace(con: Connection, seq: int, draft: Draft, scope: Scope) -> None:
         ),
     )
     erase_unused_names(con)
-
-
-def stream(con: Connection, scopes: Sequence[int] | None) -> Iterator[Memory]:
-    """Yield every memory in order of arrival, in bounded memory and without a long read mark."""
-    last = 0
-    listed = None if scopes is None else json.dumps(list(scopes))
-    while True:
-        rows = con.execute(
-            "SELECT seq FROM memory WHERE seq > ? AND (? IS NULL OR scope_id IN"
-            " (SELECT value FROM json_each(?))) ORDER BY seq LIMIT 500",
-            (last, listed, listed),
-        ).fetchall()
-        if not rows:
-            return
-        last = rows[-1][0]
-        found = attested(con, [seq for (seq,) in rows])
-        yield from (found[seq] for seq in sorted(found))
 
 
 def put_back(con: Connection, memory_id: str) -> int:

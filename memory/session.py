@@ -10,7 +10,19 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from memory import erasures, files, held, records, reserve, seal, segments, setting
+from memory import (
+    backup,
+    erasures,
+    files,
+    held,
+    records,
+    reserve,
+    returning,
+    seal,
+    segments,
+    setting,
+    shred,
+)
 from memory import forget as forgetting
 from memory import remember as remembering
 from memory.clock import Clock, now
@@ -101,6 +113,12 @@ class Session:
         self._embedder = None if embedder is None or isinstance(embedder, str) else embedder
         self._settle()
 
+    def _reread(self) -> None:
+        """Let go of everything that was read before the store became another one."""
+        self._model = setting.get(self._con, "model", self._model)
+        self._index = None
+        self._directory = Directory()
+
     def __enter__(self) -> Self:
         return self
 
@@ -141,7 +159,11 @@ class Session:
                         self._index.save()
 
     def _settle(self) -> None:
-        """Do what is owed: erasures and seals that a crash or a reader interrupted."""
+        """Do what is owed: what a crash or a reader interrupted."""
+        returning.settle(self._con, self.home, self._wait)
+        if (self.home / backup.STAGING).exists():
+            returning.clear(self._con, self._behavior(), self.home, self._wait)
+        shred.clear(self._con, self.home, self._wait)
         if erasures.unfinished(self._con):
             self.resume(wait=0.0)
         if setting.get(self._con, setting.UNSEALED):

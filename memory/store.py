@@ -230,6 +230,7 @@ class Store(Rights):
         tombstone: bool = True,
         request: str = "",
         ground: Ground = "",
+        shred_backups: bool = False,
         say: forgetting.Progress = lambda _: None,
     ) -> Receipt:
         """Erase exactly what `plan` names, physically, verify it and return the receipt.
@@ -244,6 +245,7 @@ class Store(Rights):
             tombstone: Recognise the erased texts afterwards, by keyed MACs, and refuse them.
             request: Id of the open request that this answers; it is closed with the erasure.
             ground: Letter of Article 17(1); without `request` one is recorded and closed.
+            shred_backups: Destroy the keys of the backups that may hold them.
             say: Told the name of each step.
 
         Raises:
@@ -256,6 +258,8 @@ class Store(Rights):
             limit = self._wait if wait is None else wait
             answers = Answering(request=request, ground=ground)
             try:
-                return forgetting.forget(place, plan, limit, tombstone=tombstone, answers=answers)
+                return forgetting.forget(
+                    place, plan, limit, tombstone=tombstone, answers=answers, shred=shred_backups
+                )
             finally:
                 reserve.keep(self.home)  # it may have given way to this one

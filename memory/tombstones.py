@@ -1,4 +1,4 @@
-"""Owner of `tombstone` and of `keys/suppress.key`: erased texts are recognised, and refused.
+"""Owner of `tombstone`, `erased_id` and `keys/suppress.key`: what was erased is recognised.
 
 Kept are keyed MACs only: of an erased text as a whole and of every five words of it. They share a
 random number per text and name neither memory nor erasure. Without the key they are noise; who
@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from memory import setting
 from memory.db import Connection
 from memory.errors import StoreError
 from memory.files import KEYS, sync_folder
@@ -22,6 +23,7 @@ from memory.skeleton import orders, readings
 from memory.text import STOP_WORDS
 
 KEY = "suppress.key"  # suppresses what was erased, and does nothing else
+ID_KEY = "erased_id_key"  # setting, made by the migration
 SHINGLE = 5  # words
 TELLING = 3  # words besides stop words; what has fewer, and no digit, anybody may say
 SKETCH = 256  # at most so many shingles of a text: those of the smallest MACs, a random sample
@@ -97,6 +99,32 @@ def put(con: Connection, home: Path, texts: Iterable[str]) -> int:
     return len(wholes)
 
 
+def put_ids(con: Connection, ids: Iterable[str]) -> None:
+    """Keep the MACs of the ids of memories that are about to be erased, whatever their texts."""
+    con.executemany(
+        "INSERT INTO erased_id (mac) VALUES (?) ON CONFLICT DO NOTHING",
+        sorted((_id_mac(con, ident),) for ident in ids),
+    )
+
+
+def erased_ids(con: Connection, ids: Iterable[str]) -> set[str]:
+    """Return those of the ids whose memory was erased."""
+    macs = {_id_mac(con, ident).hex(): ident for ident in ids}
+    rows = con.execute(
+        "SELECT lower(hex(mac)) FROM erased_id"
+        " WHERE mac IN (SELECT unhex(value) FROM json_each(?))",
+        (json.dumps(list(macs)),),
+    )
+    return {macs[mac] for (mac,) in rows}
+
+
+def _id_mac(con: Connection, ident: str) -> bytes:
+    # The key stands beside the MACs: an id is random and no content. It makes those of two stores
+    # have nothing in common.
+    key = bytes.fromhex(setting.get(con, ID_KEY))
+    return hmac.digest(key, f"erased id\0{ident}".encode(), "sha256")[:16]
+
+
 def count(con: Connection) -> int:
     """Return how many texts are recognised, each reading of a disguised one counted."""
     (items,) = con.execute("SELECT count(*) FROM tombstone WHERE shingles = 0").fetchone()
@@ -109,9 +137,14 @@ def rotate(con: Connection, home: Path) -> int:
     The next erasure makes a new key. The caller seals the file.
     """
     gone = count(con)
-    con.execute("DELETE FROM tombstone")
+    drop(con)
     _destroy(home / KEYS / KEY)
     return gone
+
+
+def drop(con: Connection) -> None:
+    """Delete every tombstone: they were made with a key that is not here."""
+    con.execute("DELETE FROM tombstone")
 
 
 def ready(con: Connection, home: Path) -> bytes:
@@ -122,7 +155,7 @@ def ready(con: Connection, home: Path) -> bytes:
     """
     key = load(home)
     if key is None:
-        con.execute("DELETE FROM tombstone")  # made with a key that is lost: noise
+        drop(con)
         key = _make(home / KEYS)
     return key
 

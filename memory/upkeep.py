@@ -1,18 +1,21 @@
 """The verbs around the three main ones: import, export, models, feedback, health."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from memory import adopt as adopting
 from memory import (
     behavior,
     census,
+    copies,
     erasures,
     files,
     importing,
     ledger,
     proofs,
+    records,
     reembed,
     reexamine,
     requests,
@@ -23,10 +26,12 @@ from memory import (
     vectors,
 )
 from memory import check as checking
+from memory.clock import millis
 from memory.db import identity, snapshot, transaction
 from memory.embedder import Embedder
 from memory.errors import UsageError
 from memory.session import Session
+from memory.tombstones import Guard
 from memory.types import (
     OUTCOMES,
     Draft,
@@ -34,8 +39,12 @@ from memory.types import (
     LedgerReport,
     Outcome,
     Reexamined,
+    Remembered,
     Stats,
 )
+
+if TYPE_CHECKING:
+    from memory.exported import Signal
 
 
 class Upkeep(Session):
@@ -71,6 +80,9 @@ class Upkeep(Session):
         with self._guard() as con:
             start = importing.point(con, source)
         tally = importing.Tally(reader=name, resumed_at=start)
+        if name == "export":
+            self._import_export(place, source, scope, tally, progress, keep_secrets=keep_secrets)
+            return tally.imported()
         with self._synced_after():
             for batch in importing.batches(importing.items(place, name, start)):
                 ready = importing.prepared(batch, scope, keep_secrets=keep_secrets)
@@ -81,6 +93,66 @@ class Upkeep(Session):
         with self._writing() as con:
             importing.done(con, source)
         return tally.imported()
+
+    def _import_export(
+        self,
+        place: Path,
+        source: str,
+        scope: str,
+        tally: importing.Tally,
+        progress: importing.Progress,
+        *,
+        keep_secrets: bool,
+    ) -> None:
+        chain = adopting.Chain()
+        lines = importing.exported(place, tally.resumed_at, keep_secrets=keep_secrets)
+        with self._synced_after():
+            for batch in importing.batches(lines):
+                kept, signals = importing.split(batch)
+                ready = importing.moved(kept, scope, self._clock())
+                tally.add(self._adopt(ready, chain), len(ready))
+                self._hear(signals)
+                with self._writing() as con:
+                    importing.marker(source, batch)(con)
+                progress(len(batch))
+        with self._writing() as con:
+            importing.done(con, source)
+
+    def _adopt(
+        self, kept: Sequence[adopting.Kept], chain: adopting.Chain
+    ) -> tuple[Remembered, ...]:
+        """Write memories that are neither here nor erased, under their own ids."""
+        with self._guard() as con:
+            fates = adopting.fates(con, Guard.of(con, self.home), kept, chain)
+        new = [one for one, fate in zip(kept, fates, strict=True) if fate == "created"]
+        model, encoded = self._encode([one.prepared.draft for one in new])
+        with self._writing() as con:
+            # Again, now that nobody else writes: what was erased meanwhile stays out.
+            fates = adopting.fates(con, Guard.of(con, self.home), kept, chain)
+            still = {one.id for one, fate in zip(kept, fates, strict=True) if fate == "created"}
+            fresh = adopting.adopt(con, [one for one in new if one.id in still], chain)
+            if model is not None and encoded is not None and fresh:
+                space = vectors.intern_space(con, model.space, model.dim)
+                rows = [at for at, one in enumerate(new) if one.id in fresh]
+                vectors.put(con, space, [fresh[new[at].id] for at in rows], encoded[rows])
+        return tuple(
+            Remembered(id=one.id, created=one.id in fresh, redacted=one.prepared.redacted)
+            for one, fate in zip(kept, fates, strict=True)
+            if fate != "erased"
+        )
+
+    def _hear(self, signals: Sequence["Signal"]) -> None:
+        """Add the signals of an export that are about memories of this store and are not here."""
+        if not signals:
+            return
+        with self._guard() as con:
+            live = records.by_ids(con, [one.memory for one in signals])
+            heard = self._behavior()
+            with transaction(heard, self._wait):
+                for one in signals:
+                    if one.memory in live:
+                        at = millis(one.at)
+                        behavior.ensure(heard, one.memory, one.outcome, one.root, at, one.count)
 
     @contextlib.contextmanager
     def _synced_after(self) -> Iterator[None]:
@@ -187,7 +259,7 @@ class Upkeep(Session):
                     restricted=restriction.count(con),
                     holds=len(held),
                     holds_due=sum(one.due for one in held),
-                    copies=tuple(path for path, _, _ in files.copies(con)),
+                    copies=tuple(one.path for one in copies.listed(con) if one.readable),
                     bytes=files.size(self.home),
                 )
 

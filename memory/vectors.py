@@ -51,7 +51,12 @@ def find_space(con: Connection, name: str) -> int | None:
     return None if row is None else int(row[0])
 
 
-def put(con: Connection, space: int, seqs: Sequence[int], rows: NDArray[np.float32]) -> None:
+def spaces(con: Connection) -> list[tuple[int, str, int]]:
+    """Return (id, name, dimensions) of every vector space."""
+    return con.execute("SELECT id, name, dim FROM space ORDER BY id").fetchall()
+
+
+def put(con: Connection, space: int, seqs: Sequence[int], rows: NDArray[np.floating]) -> None:
     """Store one vector per memory, replacing an older one of the same space, `(n, dim)`."""
     gen = _next_gen(con, space)
     con.executemany(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from memory import disclosure, files, likeness, live, names, pages, seal, segments, vectors
+from memory import copies, disclosure, files, likeness, live, names, pages, seal, segments, vectors
 from memory import needles as searching
 from memory.db import Connection
 from memory.embedder import Embedder
@@ -159,7 +159,7 @@ def examine(  # noqa: PLR0913 - a store, what is looked for in it, and two ways 
             _slack(found),
             _files(home),
             log,
-            _copies(con),
+            _copies(con, home),
             Probe(name="medium", result="not_claimed", why="unreachable"),
         ],
     )
@@ -354,8 +354,5 @@ def _log(case: _Case) -> Probe:
     return _probe("log", found, {"bytes": left, "found": found})
 
 
-def _copies(con: Connection) -> Probe:
-    made = len(files.copies(con))
-    if not made:
-        return Probe(name="copies", result="pass", counts={"copies": 0})
-    return Probe(name="copies", result="not_claimed", counts={"copies": made}, why="outside")
+def _copies(con: Connection, home: Path) -> Probe:
+    return copies.probe(con, home)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import memory
-from memory import Selector, Store, files
+from memory import Selector, Store, files, refill
 from memory.db import migrations
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,7 +28,7 @@ OWNERS = {
     "space": ("vectors", "holds names of models"),
     "vector": ("vectors", "vectors.erase"),
     "lineage": ("lineage", "lineage.erase"),
-    "file": ("files", "holds paths of copies"),
+    "file": ("copies", "holds paths of copies"),
     "import_point": ("importing", "holds digests of paths"),
     "erasure": ("erasures", "holds counts"),
     "erasure_target": ("erasures", "erasures.finish"),
@@ -36,6 +36,7 @@ OWNERS = {
     "subject_alias": ("subjects", "subjects.erase"),
     "request": ("requests", "holds days, fixed words and a keyed MAC; requests.unlink"),
     "tombstone": ("tombstones", "holds keyed MACs, no content; tombstones.rotate drops them"),
+    "erased_id": ("tombstones", "holds keyed MACs of ids, which are no content"),
     "signal": ("behavior", "behavior.erase"),
     "hold": ("restriction", "restriction.drop_hold"),
     "hold_memory": ("restriction", "restriction.drop_hold"),
@@ -48,8 +49,9 @@ OWNERS = {
     "disclosed_range": ("disclosure", "holds keys of scopes, never reused"),
     "notification": ("disclosure", "holds counts per recipient"),
 }
-# The doctor rebuilds the index, which writes no row of its own.
-REBUILDS = {("check", "memory_fts")}
+# The doctor rebuilds the index, which writes no row of its own. A restore into an empty store takes
+# over the rows of every table as their owners wrote them.
+REBUILDS = {("check", "memory_fts"), *(("refill", table) for table in OWNERS)}
 WRITE = re.compile(r"\b(?:INSERT INTO|UPDATE|DELETE FROM)\s+(\w+)", re.IGNORECASE)
 
 
@@ -76,6 +78,10 @@ def test_each_table_is_written_by_its_owner_only() -> None:
             if OWNERS[table][0] != place.stem and (place.stem, table) not in REBUILDS
         }
         assert foreign == set(), place.name
+
+
+def test_a_restore_into_an_empty_store_brings_every_table() -> None:
+    assert {*refill.TABLES, *refill.SIGNALS} == set(OWNERS)
 
 
 def test_an_erasure_empties_every_table_that_is_made_from_memories(store: Store) -> None:

@@ -96,7 +96,7 @@ def document(title: str, lead: object, *sections: Html, mark: object = "") -> st
 
 
 def write(memories: Store, file: str, page: str, *, personal: bool = False) -> Path:
-    """Put a page into a private file; one that holds content is registered as a copy.
+    """Put a page into a private file; what holds content is registered as a copy of it.
 
     Raises:
         UsageError: The file is in the folder of the store.
@@ -104,7 +104,7 @@ def write(memories: Store, file: str, page: str, *, personal: bool = False) -> P
     place = Path(file).expanduser().resolve()
     if place.is_relative_to(memories.home.resolve()):
         raise UsageError(
-            "a page inside the store would fail every later erasure", hint="choose another folder"
+            "a file inside the store would fail every later erasure", hint="choose another folder"
         )
     handle, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.", suffix=".tmp")
     try:
