@@ -54,7 +54,8 @@ class Oracle:
                 (token,) = tried.tokens
                 self.signals[token] = self.signals.get(token, 0) + 1
             case "reembed":
-                self.spaces = [event.says]
+                # Who acknowledges before the act does not know yet.
+                self.spaces = [event.says] if event.says else [space.space for space in SPACES]
 
     def _edited(self, tokens: tuple[str, ...]) -> None:
         old, new = tokens

@@ -177,7 +177,7 @@ def test_a_failed_forget_says_nothing(erased: Store, heard: Heard) -> None:
     ("owner", "name", "said"),
     [
         (seal, "_truncate", "database or disk is full"),
-        (seal, "scrub", "disk I/O error"),
+        (seal, "_scrub", "disk I/O error"),
         (erasures, "advance", "database is locked"),
         (ledger, "append", "attempt to write a readonly database"),
     ],

@@ -27,7 +27,7 @@ owner, name = {
     "tidy": (segments, "tidy"),
     "checkpoint": (seal, "_truncate"),
     "scrub": (pages, "scrub"),
-    "verify": (verify, "probes"),
+    "verify": (verify, "examine"),
 }[step]
 store = Store(home, embedder=Encoder())
 plan = store.plan_forget(Selector(ids=tuple(ids)))

@@ -148,7 +148,7 @@ def test_an_edit_that_was_killed_before_its_seal_is_sealed_at_the_next_start(hom
         "from memory import Change, Store, session\n"
         "store = Store(sys.argv[1], embedder='none')\n"
         "done = store.remember('the quaggaport is 5544')\n"
-        "session.seal.seal = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "session.seal.seal = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
         "store.edit(done.id, Change(text='the port is 6000'))\n"
     )
     killed = subprocess.run(
