@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from memory import (
     behavior,
@@ -38,6 +40,9 @@ from memory.needles import Needles
 from memory.remember import trace
 from memory.types import ForgetPlan, Memory, PlannedMemory, Probe, Receipt, ReceiptState, Selector
 
+if TYPE_CHECKING:
+    from memory.vault import Vault
+
 EXCERPT = 80
 Progress = Callable[[str], None]
 
@@ -52,6 +57,7 @@ class Place:
     write_wait: float  # seconds to wait for other writers
     now: datetime
     say: Progress = field(default=lambda _: None)  # told the name of each step
+    vault: "Vault | None" = None  # of an encrypted store
 
 
 def plan(con: Connection, selector: Selector) -> ForgetPlan:
@@ -124,8 +130,11 @@ def forget(place: Place, planned: ForgetPlan, wait: float, *, tombstone: bool = 
 
 
 def resume(place: Place, wait: float) -> list[Receipt]:
-    """Finish every erasure that a crash or a reader interrupted."""
-    return [finish(place, ident, None, wait) for ident in erasures.unfinished(place.con)]
+    """Finish every erasure that a crash or a reader interrupted, and the key changes they owe."""
+    done = [finish(place, ident, None, wait) for ident in erasures.unfinished(place.con)]
+    if place.vault is not None:
+        done += _epoch().resume(place, wait)
+    return done
 
 
 def finish(place: Place, ident: str, needles: Needles | None, wait: float) -> Receipt:
@@ -159,15 +168,27 @@ def finish(place: Place, ident: str, needles: Needles | None, wait: float) -> Re
     if not decided:
         return _receipt(place, ident, "pending", probes)
     failed = _fails(probes)
-    receipt = _receipt(place, ident, "failed" if failed else "verified", probes)
+    keys: tuple[str, ...] = ()
+    if place.vault is not None and not failed:
+        place.say("epoch")
+        probes, keys = _epoch().claim(place, probes, wait)
+    receipt = _receipt(place, ident, "failed" if failed else "verified", probes, keys=keys)
     # The receipt is durable before the intent is dropped; after a crash between the two, the
     # erasure is verified again and its receipt is not written twice.
     with transaction(place.con, place.write_wait):
         ledger.append(place.con, place.home, receipt)
         if not failed:
             erasures.finish(place.con, ident)
+            if place.vault is not None:
+                _epoch().note(place, receipt)
     seal.scrub(place.con, wait)
     return receipt
+
+
+def _epoch() -> ModuleType:
+    from memory import epoch  # noqa: PLC0415 - encrypted stores only
+
+    return epoch
 
 
 def _examined(
@@ -238,8 +259,11 @@ def _receipt(
     state: ReceiptState,
     probes: Sequence[Probe],
     blocked: Sequence[int] = (),
+    keys: Sequence[str] = (),
 ) -> Receipt:
     done = erasures.get(place.con, ident)
     if done is None:
         raise StoreError(f"erasure {ident!r} vanished", hint="run 'mem doctor'")
-    return receipts.receipt(place.con, done, state=state, probes=probes, blocked_by=blocked)
+    return receipts.receipt(
+        place.con, done, state=state, probes=probes, blocked_by=blocked, keys_destroyed=keys
+    )

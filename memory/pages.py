@@ -59,10 +59,8 @@ def scrub(path: Path) -> Slack:
         walk = _Walk(descriptor)
         found = walk.slack()
         if found.nonzero and not found.errors:
-            for kind, at, length in walk.dirty:
-                if kind != "unreached":
-                    held.write_at(descriptor, bytes(length), at)
-            os.fsync(descriptor)
+            runs = [(at, length) for kind, at, length in walk.dirty if kind != "unreached"]
+            held.zero(descriptor, runs)
         return found
 
 

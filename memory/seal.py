@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from memory import pages
+from memory import held, pages
 from memory.db import BUSY_MS, Connection, DriverError, is_busy, transaction
 
+BRIEF = 0.5  # seconds to wait for others to leave: who stays longer, stays
 ROOM = 2.5  # free disk that VACUUM needs, in sizes of the file: a copy in the log and then some
 
 
@@ -52,6 +53,8 @@ def scrub(con: Connection, wait: float) -> bool:
     """
     deadline = time.monotonic() + wait
     place = _place(con)
+    if encrypted(con):
+        return _scrub_encrypted(con, wait)
     while True:
         with still(con, deadline) as before:
             dirty = before is not None and bool(pages.scrub(place).nonzero)
@@ -59,6 +62,22 @@ def scrub(con: Connection, wait: float) -> bool:
             return _truncate(con, deadline)
         if time.monotonic() >= deadline:
             return False
+
+
+def encrypted(con: Connection) -> bool:
+    """Tell whether a connection's file is encrypted."""
+    return held.encrypted(_place(con))
+
+
+def _scrub_encrypted(con: Connection, wait: float) -> bool:
+    # A page that is encrypted anew changes as a whole: others could read half of it, and a power
+    # cut could leave half of it. So it needs to be alone; if it is not, the epoch will do it.
+    from memory.alone import alone  # noqa: PLC0415 - encrypted stores only
+
+    with alone(con, min(wait, BRIEF)) as free:
+        if free:
+            pages.scrub(_place(con))
+    return True
 
 
 def _bump(con: Connection, deadline: float, before: int) -> bool:
