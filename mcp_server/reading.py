@@ -68,6 +68,7 @@ class StatsAnswer(TypedDict):
     feedback: int
     copies: list[str]
     bytes: int
+    encryption: str
 
 
 @shown.closed

@@ -12,18 +12,18 @@ change goes on where it was.
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from memory import held, ledger, pages, receipts, seal, setting, verify
+from memory import held, ledger, medium, pages, receipts, seal, setting, verify
 from memory.alone import alone, path_of
 from memory.cipher import PAGE, SALT, Codec
 from memory.custody import Ask, CustodyKind
 from memory.db import set_key, transaction
-from memory.errors import StoreError
-from memory.types import Probe, Receipt
+from memory.errors import StoreBusyError, StoreError, StoreFullError
+from memory.types import Probe, ProbeName, Receipt
 from memory.vault import Vault
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def claim(
     """
     if not change(place, wait):
         return list(probes), ()
-    return _after(probes, _slack(place)), _destroyed(place)
+    return _after(probes, _fresh(place)), _destroyed(place)
 
 
 def note(place: "Place", receipt: Receipt) -> None:
@@ -55,7 +55,7 @@ def note(place: "Place", receipt: Receipt) -> None:
     if any(probe.name == "medium" and probe.result == "pending" for probe in receipt.probes):
         setting.put(place.con, setting.EPOCH, " ".join(dict.fromkeys([*waiting, receipt.erasure])))
     else:
-        _amend(place, next(probe for probe in receipt.probes if probe.name == "slack"))
+        _amend(place, {one.name: one for one in receipt.probes})
 
 
 def resume(place: "Place", wait: float) -> list[Receipt]:
@@ -70,9 +70,9 @@ def resume(place: "Place", wait: float) -> list[Receipt]:
 
 def settle(place: "Place") -> list[Receipt]:
     """Say in the receipts that waited for it that the key is destroyed; return those receipts."""
-    slack = _slack(place)
+    fresh = _fresh(place)
     with transaction(place.con, place.write_wait):
-        amended = _amend(place, slack)
+        amended = _amend(place, fresh)
     seal.scrub(place.con, BRIEF)
     return amended
 
@@ -92,8 +92,7 @@ def change(
         False if others have the store open, or the disk is too full; nothing was changed then.
     """
     vault, files = _vault(place), (place.signals, place.con)
-    size = sum(path_of(one).stat().st_size for one in files)
-    if shutil.disk_usage(place.home).free < ROOM * size:
+    if not has_room(place):
         return False
     _retire(place)
     patience = min(wait, BRIEF)
@@ -112,6 +111,38 @@ def change(
         vault.finish()
         held.unlock(place.home, vault.secrets)
     return True
+
+
+def has_room(place: "Place") -> bool:
+    """Tell whether the disk has room for a change of the key."""
+    size = sum(path_of(one).stat().st_size for one in (place.signals, place.con))
+    return shutil.disk_usage(place.home).free >= ROOM * size
+
+
+def rotate(
+    place: "Place", wait: float, kind: CustodyKind | None = None, ask: Ask | None = None
+) -> tuple[str, ...]:
+    """Change the key now, and how it is kept if asked; return the ids of the keys destroyed.
+
+    Raises:
+        StoreBusyError: Others have the store open.
+        StoreFullError: The disk is too full.
+    """
+    if not has_room(place):
+        raise StoreFullError(
+            f"no space left for another copy of '{place.home}'", hint="free some space"
+        )
+    # An interrupted change has its key already, kept in the old way.
+    steps = [(None, None)] if _vault(place).torn and kind else []
+    for how, asks in [*steps, (kind, ask)]:
+        if not change(place, wait, how, asks):
+            raise StoreBusyError(
+                f"another program, or another part of this one, has '{place.home}' open",
+                hint="close it, and try again",
+            )
+    gone = _destroyed(place)
+    settle(place)
+    return gone
 
 
 def _vault(place: "Place") -> Vault:
@@ -136,23 +167,28 @@ def _destroyed(place: "Place") -> tuple[str, ...]:
     )
 
 
-def _slack(place: "Place") -> Probe:
-    found = verify.slack(place.con, place.signals)
-    if found.result == "pending":  # somebody came and wrote since the epoch
-        return replace(found, result="not_claimed", why="blocked")
-    return found
+def _fresh(place: "Place") -> dict[ProbeName, Probe]:
+    """Return the probes that an epoch decides, by name."""
+    slack = verify.slack(place.con, place.signals)
+    if slack.result == "pending":  # somebody came and wrote since
+        slack = replace(slack, result="not_claimed", why="blocked")
+    return {"slack": slack, "medium": _medium(place)}
 
 
-def _after(probes: Sequence[Probe], slack: Probe) -> list[Probe]:
+def _medium(place: "Place") -> Probe:
+    # A slot that was overwritten somewhere else lies there still, wrapped by a custody key that
+    # opens the new one, too. Only a keyring's entry went with the old key.
+    if _vault(place).kind == "keyring" or medium.overwrites(place.home):
+        return Probe(name="medium", result="pass", why="destroyed")
+    return Probe(name="medium", result="not_claimed", why="unreachable")
+
+
+def _after(probes: Sequence[Probe], fresh: Mapping[ProbeName, Probe]) -> list[Probe]:
     """Return the probes as they are after an epoch."""
-    medium = Probe(name="medium", result="pass", why="destroyed")
-    known = {one.name: medium if one.name == "medium" else slack for one in probes}
-    return [
-        known[one.name] if one.name == "medium" or one.why == "rotating" else one for one in probes
-    ]
+    return [fresh[one.name] if one.why == "rotating" else one for one in probes]
 
 
-def _amend(place: "Place", slack: Probe) -> list[Receipt]:
+def _amend(place: "Place", fresh: Mapping[ProbeName, Probe]) -> list[Receipt]:
     """Append the receipts of the erasures that waited for the epoch that is over now."""
     done = []
     destroyed = _destroyed(place)
@@ -161,7 +197,7 @@ def _amend(place: "Place", slack: Probe) -> list[Receipt]:
         if before is None:
             continue  # a ledger that lost its lines: the doctor says so
         receipt = receipts.restored(before)
-        probes = _after(receipt.probes, slack)
+        probes = _after(receipt.probes, fresh)
         receipt = replace(
             receipt,
             probes=tuple(probes),

@@ -340,14 +340,14 @@ def last(home: Path, erasure: str) -> dict[str, Any] | None:
 def adds(before: Mapping[str, Any] | None, after: Receipt) -> bool:
     """Tell whether a receipt says what the one before it does not.
 
-    That is another state, or the destruction of the key that an encrypted medium was waiting for.
+    That is another state, or what became of the key that the claim on the medium waited for.
     An erasure verified again after a crash knows less than the first time, and adds nothing.
     """
     if before is None or before["state"] != after.state:
         return True
     claimed = [one["result"] for one in before["probes"] if one["name"] == "medium"]
     claims = [one.result for one in after.probes if one.name == "medium"]
-    return claims == ["pass"] != claimed
+    return claimed == ["pending"] != claims
 
 
 def _write(place: Path, line: bytes) -> None:

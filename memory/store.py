@@ -134,7 +134,9 @@ class Store(Rights):
         model = None if lexical else self.embedder
         with self._guard() as con:
             if model is not None and (self._index is None or self._index.space != model.space):
-                self._index = VectorIndex(model.space, model.dim, self.home / files.INDEX)
+                # No sidecar beside an encrypted store: its vectors would lie there in plain.
+                folder = self.home / files.INDEX if self._vault is None else None
+                self._index = VectorIndex(model.space, model.dim, folder)
             channels = recalling.Channels(
                 directory=self._directory, lexical=self._lexical, embedder=model, index=self._index
             )

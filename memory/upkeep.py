@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from memory import (
     behavior,
@@ -21,9 +21,12 @@ from memory import (
 )
 from memory import check as checking
 from memory.db import identity, snapshot, transaction
-from memory.errors import UsageError
+from memory.errors import StoreError, UsageError
 from memory.session import Session
-from memory.types import OUTCOMES, Finding, LedgerReport, Outcome, Stats
+from memory.types import OUTCOMES, Encryption, Finding, LedgerReport, Outcome, Stats
+
+if TYPE_CHECKING:
+    from memory.custody import Ask, CustodyKind
 
 
 class Upkeep(Session):
@@ -172,6 +175,7 @@ class Upkeep(Session):
                     feedback=behavior.total(signals),
                     copies=tuple(path for path, _, _ in files.copies(con)),
                     bytes=files.size(self.home),
+                    encryption="" if self._vault is None else self._vault.kind,
                 )
 
     def receipts(self) -> tuple[dict[str, Any], ...]:
@@ -215,6 +219,43 @@ class Upkeep(Session):
             self._seal(wait)
         return gone
 
+    def encryption(self) -> Encryption:
+        """Return how the store is encrypted, and what is owed."""
+        if self._vault is None:
+            return Encryption(kept="")
+        from memory import medium  # noqa: PLC0415 - encrypted stores only
+
+        with self._guard() as con:
+            return Encryption(
+                kept=self._vault.kind,
+                key=self._vault.keys[0].id,
+                owed=len(setting.get(con, setting.EPOCH).split()),
+                interrupted=self._vault.torn,
+                in_place=medium.overwrites(self.home),
+            )
+
+    def rotate_key(
+        self, *, keep: "CustodyKind | None" = None, key: "str | Ask | None" = None
+    ) -> tuple[str, ...]:
+        """Encrypt the store under a new key and destroy the old one; return the ids of the old.
+
+        Args:
+            keep: Where the new key is kept: "keyring", "passphrase", "file"; as before if None.
+            key: The passphrase from now on, or what asks for it.
+
+        Raises:
+            StoreError: The store is not encrypted; others have it open; the disk is too full.
+        """
+        if self._vault is None:
+            raise StoreError(
+                f"the store at '{self.home}' is not encrypted", hint="see 'mem init --encrypt'"
+            )
+        from memory import custody, epoch  # noqa: PLC0415 - encrypted stores only
+
+        with self._guard():
+            ask = None if keep is None else custody.given(key)
+            return epoch.rotate(self._place(), self._wait, keep, ask)
+
     def check(self, *, forensic: bool = False) -> tuple[Finding, ...]:
         """Examine pages, indexes, digests, files and permissions; changes nothing.
 
@@ -226,6 +267,7 @@ class Upkeep(Session):
         with self._guard() as con:
             space = None if model is None else model.space
             found = checking.check(con, self._behavior(), self.home, space)
+            found.append(checking.encryption(self.encryption()))
             if forensic:
                 found += checking.forensic(con, self._behavior(), self._wait)
             return tuple(found)

@@ -41,7 +41,7 @@ class Vault:
         self._ask = ask
         self._wrapping = dict(wrapping or {})  # custody keys by their parameters
         self.keys: tuple[DataKey, ...] = ()  # newest first
-        self.kind: str = ""
+        self.kind: CustodyKind = "file"
         self._read = keyslots.Slots({}, 0)
         self.reload()
 
@@ -93,7 +93,7 @@ class Vault:
                 hint="put it back from a backup: nothing else opens the store",
             )
         self._read, self.keys = found, tuple(keys)
-        self.kind = str(found.whole[keys[0].at].custody["kind"])
+        self.kind = found.whole[keys[0].at].custody["kind"]
         return True
 
     @property
