@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from memory.db import BUSY_MS, Connection, DriverError, is_busy, retry
+from memory.errors import KeyChangeError, StoreError
 
 PAUSE = 0.02  # seconds between two tries
 
@@ -17,12 +18,27 @@ def alone(con: Connection, wait: float) -> Iterator[bool]:
     Leaving the log mode takes SQLite's exclusive lock on the file, and that is not to be had while
     any other connection has the file open, idle or not. Who comes meanwhile waits. Yields False,
     and changes nothing, when others have it open for longer than `wait` seconds.
+
+    An error in the block closes the connection: after a failed change of key it believes in
+    another key than the file has, and the next thing it wrote would destroy the file (measured).
+    Closed at once, it leaves a journal from which whoever comes next has the file as it was.
+
+    Raises:
+        KeyChangeError: The file or the disk failed; the connection is closed.
     """
     free = _take(con, time.monotonic() + wait)
     try:
         yield free
-    finally:
-        _leave(con)
+    except (OSError, DriverError, StoreError) as exc:
+        con.close()
+        raise KeyChangeError(
+            f"the files of the store could not be rewritten: {type(exc).__name__}",
+            hint="nothing was lost; check the disk: it is tried again at the next start",
+        ) from exc
+    except BaseException:
+        con.close()
+        raise
+    _leave(con)
 
 
 def _take(con: Connection, deadline: float) -> bool:

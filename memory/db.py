@@ -90,6 +90,14 @@ def connect(
     return con
 
 
+def is_open(con: Connection) -> bool:
+    """Tell whether a connection was not closed."""
+    try:
+        return con.total_changes >= 0
+    except driver.ProgrammingError:
+        return False
+
+
 def engine_version() -> str:
     """Return the version of the SQLite library in use."""
     return driver.sqlite_version

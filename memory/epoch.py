@@ -21,7 +21,7 @@ from memory import held, ledger, medium, pages, receipts, seal, setting, verify
 from memory.alone import alone, path_of
 from memory.cipher import PAGE, SALT, Codec
 from memory.custody import Ask, CustodyKind
-from memory.db import set_key, transaction
+from memory.db import Connection, set_key, transaction
 from memory.errors import StoreBusyError, StoreError, StoreFullError
 from memory.types import Probe, ProbeName, Receipt
 from memory.vault import Vault
@@ -104,13 +104,19 @@ def change(
         vault.begin(place.now, kind, ask)
         held.unlock(place.home, vault.secrets)
         for one in files:
-            if not _is_under(path_of(one), vault.secrets[0]):
-                set_key(one, vault.secrets[0], anew=True)
-        for one in files:
-            _examine(path_of(one), vault.secrets[0])
+            _encrypt(one, vault.secrets[0])
         vault.finish()
         held.unlock(place.home, vault.secrets)
     return True
+
+
+def _encrypt(con: Connection, key: bytes) -> None:
+    # The engine says "ok" to a change of key that failed, too. So every page is looked at, before
+    # anything else is asked of the connection.
+    path = path_of(con)
+    if not _is_under(path, key):
+        set_key(con, key, anew=True)
+    _examine(path, key)
 
 
 def has_room(place: "Place") -> bool:

@@ -10,6 +10,7 @@ MemError                                                                  exit 1
 │  ├─ MigrationError            a schema step failed and was rolled back
 │  ├─ CorruptStoreError         the file is damaged or is no store
 │  ├─ StoreFullError            no space left on the device
+│  ├─ KeyChangeError            the files could not be rewritten under a new key
 │  └─ StoreLockedError          encrypted, and its key is not to be had
 ├─ InvalidReceiptError          a receipt or the ledger is not what was written 4
 ├─ MissingExtraError (ImportError)  names what to install                      5
@@ -82,6 +83,10 @@ class CorruptStoreError(StoreError):
 
 class StoreFullError(StoreError):
     """The device or quota that holds the store is full."""
+
+
+class KeyChangeError(StoreError):
+    """The files could not be rewritten under a new key; the old one opens them still."""
 
 
 class StoreLockedError(StoreError):

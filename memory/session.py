@@ -14,11 +14,21 @@ from memory import erasures, files, held, records, seal, segments, setting
 from memory import forget as forgetting
 from memory import remember as remembering
 from memory.clock import Clock, now
-from memory.db import Connection, DriverError, connect, is_busy, mapped_errors, transaction
+from memory.db import (
+    Connection,
+    DriverError,
+    connect,
+    is_busy,
+    is_open,
+    mapped_errors,
+    transaction,
+)
 from memory.directory import Directory
 from memory.embedder import Embedder
 from memory.errors import (
+    CorruptStoreError,
     ErasedContentError,
+    KeyChangeError,
     NotFoundError,
     StoreBusyError,
     StoreError,
@@ -116,6 +126,13 @@ class Session:
                     schema=schema,
                     keys=self._keys(),
                 )
+            except CorruptStoreError as exc:
+                if self._vault is not None or "not a database" not in exc.message:
+                    raise
+                raise StoreLockedError(
+                    f"'{self.home / name}' is encrypted and its key is gone, or it is damaged",
+                    hint=f"put '{self.home / files.KEYS / files.DATA_KEY}' back from a backup",
+                ) from exc
             except StoreLockedError:
                 # Another process may have changed the key since it was read.
                 if self._vault is None or not self._vault.reload():
@@ -180,7 +197,8 @@ class Session:
         if erasures.unfinished(self._con) or (
             self._vault is not None and (self._vault.torn or setting.get(self._con, setting.EPOCH))
         ):
-            self.resume(wait=0.0)
+            with contextlib.suppress(KeyChangeError):  # the old key opens it still
+                self.resume(wait=0.0)
         if setting.get(self._con, setting.UNSEALED):
             self._seal(0.0)
 
@@ -206,7 +224,18 @@ class Session:
     @contextlib.contextmanager
     def _guard(self) -> Iterator[Connection]:
         with self._lock, mapped_errors(self.home / files.DATABASE):
-            yield self._con
+            try:
+                yield self._con
+            finally:
+                if self._vault is not None and not self._closed:
+                    self._reopen()
+
+    def _reopen(self) -> None:
+        """Open again what a failed change of key closed."""
+        if self._signals is not None and not is_open(self._signals):
+            self._signals = None
+        if not is_open(self._con):
+            self._con = self._connect(files.DATABASE, "store")
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[Connection]:

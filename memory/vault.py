@@ -42,7 +42,7 @@ class Vault:
         self._wrapping = dict(wrapping or {})  # custody keys by their parameters
         self.keys: tuple[DataKey, ...] = ()  # newest first
         self.kind: CustodyKind = "file"
-        self._read = keyslots.Slots({}, 0)
+        self._read = keyslots.Slots({}, -1)  # not read yet
         self.reload()
 
     @classmethod
