@@ -35,7 +35,7 @@ def given(key: str | Ask | None) -> Ask:
             if not said:
                 raise StoreLockedError(
                     "the store is encrypted with a passphrase, and none is given",
-                    hint=f"set ${PASSPHRASE}, or ask from a terminal",
+                    hint=f"set ${PASSPHRASE} for the program that opens it",
                 )
             return said
         return key()
