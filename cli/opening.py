@@ -2,11 +2,13 @@
 
 import getpass
 import os
+import sys
 from datetime import datetime
 from pathlib import Path
 
 from memory import Store
 from memory.clock import parse
+from memory.errors import StoreLockedError, UsageError
 from memory.files import DATABASE
 from memory.settings import Settings
 
@@ -26,7 +28,47 @@ def opened(store: str | None, *, create: bool = False) -> Store:
     model = None
     if create and not (place / DATABASE).exists():
         model = Settings.from_env().model
-    return Store(place, create=create, embedder=model)
+    return Store(place, create=create, embedder=model, key=passphrase)
+
+
+def passphrase() -> str:
+    """Ask for the passphrase of an encrypted store.
+
+    Raises:
+        StoreLockedError: There is no terminal to ask on.
+    """
+    return asked("Passphrase of the store: ")
+
+
+def new_passphrase() -> str:
+    """Ask twice for the passphrase that a store is to have.
+
+    Raises:
+        UsageError: The two differ.
+        StoreLockedError: There is no terminal to ask on.
+    """
+    first = asked("New passphrase of the store: ")
+    if asked("The same again: ") != first:
+        raise UsageError("the two passphrases differ", hint="nothing was written; try again")
+    return first
+
+
+def asked(prompt: str) -> str:
+    """Read a secret from the terminal, unseen."""
+    if not terminal():
+        raise StoreLockedError(
+            "the store is encrypted with a passphrase, and there is no terminal to ask on",
+            hint="set $LETHEON_PASSPHRASE",
+        )
+    try:
+        return getpass.getpass(prompt, stream=sys.stderr)
+    except EOFError as exc:
+        raise StoreLockedError("no passphrase was given", hint="nothing was changed") from exc
+
+
+def terminal() -> bool:
+    """Tell whether there is somebody to ask."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def scoped(scope: str | None) -> str:

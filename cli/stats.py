@@ -29,6 +29,7 @@ def show(found: Stats, overdue: Sequence[Copy] = ()) -> None:
         ("store", found.path),
         ("id", found.store_id),
         ("size", output.size(found.bytes)),
+        ("encryption", f"key by {found.encryption}" if found.encryption else "none"),
         ("memories", f"{found.memories:,}"),
         ("provenances", f"{found.provenances:,}"),
         ("vectors", vectors or "none"),

@@ -108,6 +108,13 @@ VERBS: dict[str, Verb] = {
         "Record that telling a recipient would be disproportionate",
         _STORE,
     ),
+    "key status": Verb("cli.key:status", "Say how the store is encrypted", _STORE),
+    "key rotate": Verb(
+        "cli.key:rotate", "Encrypt the store under a new key and destroy the old one", _STORE
+    ),
+    "key keep": Verb(
+        "cli.key:keep", "Keep the key in another way, or under a new passphrase", _STORE
+    ),
     "mcp": Verb("cli.mcp:run", "Serve the store to agents over MCP", _AGENTS, threads=True),
     "mcp config": Verb("cli.mcp:config", "Print or write an MCP client's configuration", _AGENTS),
     "completion": Verb("cli.completion:run", "Print a shell completion script", _AGENTS),
@@ -135,6 +142,6 @@ ENVIRONMENT = (
     ("LETHEON_HOME", "folder of the store, else the platform's data folder"),
     ("LETHEON_SCOPE", "scope of remember and recall when none is given"),
     ("LETHEON_MODEL", "embedding model of a new store: default, none, a name or a folder"),
-    ("LETHEON_PASSPHRASE", "passphrase or recovery code of a backup, else asked for"),
+    ("LETHEON_PASSPHRASE", "of an encrypted store or a backup, for programs that cannot ask"),
     ("NO_COLOR", "no colours"),
 )

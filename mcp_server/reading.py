@@ -76,6 +76,7 @@ class StatsAnswer(TypedDict):
     holds_due: int
     copies: list[str]
     bytes: int
+    encryption: str
     note: str
 
 

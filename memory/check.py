@@ -23,7 +23,7 @@ from memory import (
 from memory.db import Connection, DriverError, engine_version, identity, migrations
 from memory.errors import FAULTS
 from memory.survey import Slack
-from memory.types import Finding
+from memory.types import Encryption, Finding
 
 
 def check(
@@ -251,6 +251,23 @@ def _modes(home: Path) -> Finding:
         ok=not shared,
         detail=f"open to others: {', '.join(shared[:5])}" if shared else "private",
         repair="mem doctor --repair",
+    )
+
+
+def encryption(found: Encryption) -> Finding:
+    """Say how the store is encrypted, and whether a key is still to be destroyed."""
+    if not found.kept:
+        return Finding(check="encryption", ok=True, detail="none: no receipt claims the medium")
+    owed = [f"{found.owed} erasures wait for the end of their key"] if found.owed else []
+    owed += ["a change of the key was interrupted"] if found.interrupted else []
+    kept = [f"key {found.key}, by {found.kept}"]
+    if not found.in_place and found.kept != "keyring":
+        kept.append("the file system may keep former versions: no receipt claims the medium")
+    return Finding(
+        check="encryption",
+        ok=not owed,
+        detail="; ".join([*kept, *owed]),
+        repair="close other programs that use the store; it is retried at every start",
     )
 
 

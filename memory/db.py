@@ -4,7 +4,7 @@ import random
 import re
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import resources
 from os import O_CREAT, O_EXCL, O_RDWR, close
@@ -20,6 +20,7 @@ from memory.errors import (
     StoreBusyError,
     StoreError,
     StoreFullError,
+    StoreLockedError,
 )
 
 if TYPE_CHECKING:
@@ -59,7 +60,9 @@ def require_engine() -> None:
         )
 
 
-def connect(path: Path, *, wait: float, create: bool, schema: str = "store") -> Connection:
+def connect(
+    path: Path, *, wait: float, create: bool, schema: str = "store", keys: Sequence[bytes] = ()
+) -> Connection:
     """Open `path`, set every pragma and read it back, migrate the schema to the newest.
 
     Args:
@@ -67,6 +70,7 @@ def connect(path: Path, *, wait: float, create: bool, schema: str = "store") -> 
         wait: Seconds to wait for other writers.
         create: Make the file, private to its owner, when it does not exist.
         schema: Folder of migrations: "store" or "behavior".
+        keys: Data keys one of which opens it, the likeliest first; none if it is not encrypted.
 
     Raises:
         StoreError: The folder or the file cannot be used; subclasses say why.
@@ -78,13 +82,21 @@ def connect(path: Path, *, wait: float, create: bool, schema: str = "store") -> 
             raise StoreError(f"no store at '{path.parent}'", hint="run 'mem init' to create one")
         _create_private(path)
     with mapped_errors(path):
-        con = driver.connect(str(path), isolation_level=None, check_same_thread=False, timeout=wait)
+        con = _opened(path, wait, keys)
         try:
             _prepare(con, path, wait, schema)
         except BaseException:
             con.close()
             raise
     return con
+
+
+def is_open(con: Connection) -> bool:
+    """Tell whether a connection was not closed."""
+    try:
+        return con.total_changes >= 0
+    except driver.ProgrammingError:
+        return False
 
 
 def engine_version() -> str:
@@ -102,13 +114,52 @@ def open_file(path: Path) -> Connection:
     return driver.connect(str(path), isolation_level=None, check_same_thread=False)
 
 
-def connect_reader(path: Path) -> Connection:
+def connect_reader(path: Path, keys: Sequence[bytes] = ()) -> Connection:
     """Open a second connection that only reads; for use by one thread at a time."""
     with mapped_errors(path):
-        con = driver.connect(str(path), isolation_level=None, check_same_thread=False)
+        con = _opened(path, BUSY_MS / 1000, keys)
         for pragma in ("query_only=ON", "temp_store=MEMORY", f"busy_timeout={BUSY_MS}"):
             con.execute(f"PRAGMA {pragma}").fetchall()
     return con
+
+
+def _opened(path: Path, wait: float, keys: Sequence[bytes]) -> Connection:
+    for key in keys:
+        con = driver.connect(str(path), isolation_level=None, check_same_thread=False, timeout=wait)
+        try:
+            set_key(con, key)
+            con.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        except driver.DatabaseError as exc:
+            con.close()
+            if "not a database" not in str(exc):
+                raise
+        except BaseException:
+            con.close()
+            raise
+        else:
+            return con
+    if keys:
+        raise StoreLockedError(
+            f"'{path}' is not encrypted with this store's key, or is damaged",
+            hint="restore the folder from a backup, with the key file of the same time",
+        )
+    return driver.connect(str(path), isolation_level=None, check_same_thread=False, timeout=wait)
+
+
+def set_key(con: Connection, key: bytes, *, anew: bool = False) -> None:
+    """Give a fresh connection its data key; or encrypt its whole file under another, `anew`.
+
+    Raises:
+        StoreError: The engine in use cannot encrypt, and would write plain text without a word.
+    """
+    if not con.execute("PRAGMA cipher_version").fetchone():
+        raise StoreError(
+            f"sqlite {driver.sqlite_version} cannot encrypt",
+            hint="install the package 'sqlcipher3-wheels'",
+        )
+    con.execute("PRAGMA cipher_log_level=NONE")  # a wrong key is an answer here, no news
+    # A pragma takes no parameters. A key in hexadecimal is used as it is, without a derivation.
+    con.execute(f"PRAGMA {'rekey' if anew else 'key'} = \"x'{key.hex()}'\"").fetchall()
 
 
 def _refuse_link(path: Path) -> None:

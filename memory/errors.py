@@ -11,7 +11,9 @@ MemError                                                                  exit 1
 │  ├─ SchemaTooNewError         written by a newer Letheon
 │  ├─ MigrationError            a schema step failed and was rolled back
 │  ├─ CorruptStoreError         the file is damaged or is no store
-│  └─ StoreFullError            no space left on the device
+│  ├─ StoreFullError            no space left on the device
+│  ├─ KeyChangeError            the files could not be rewritten under a new key
+│  └─ StoreLockedError          encrypted, and its key is not to be had
 ├─ InvalidReceiptError          a receipt or the ledger is not what was written 4
 ├─ MissingExtraError (ImportError)  names what to install                      5
 └─ UnlearnError                 a local model could not be edited              6
@@ -108,6 +110,14 @@ class CorruptStoreError(StoreError):
 
 class StoreFullError(StoreError):
     """The device or quota that holds the store is full."""
+
+
+class KeyChangeError(StoreError):
+    """The files could not be rewritten under a new key; the old one opens them still."""
+
+
+class StoreLockedError(StoreError):
+    """The store is encrypted and what was given, or found, does not open it; it is untouched."""
 
 
 # Why a receipt is refused, as the predicate of a sentence about it.

@@ -15,6 +15,7 @@ LEDGER = "ledger.jsonl"
 INDEX = "index"
 KEYS = "keys"
 RESERVE = "reserve.bin"
+DATA_KEY = "data.key"  # in the folder of keys, of encrypted stores only
 
 # Path pattern inside the folder -> who erases from it. A file that matches none is unknown, and an
 # unknown file fails the verification of an erasure.
@@ -22,9 +23,11 @@ REGISTRY: tuple[tuple[str, str], ...] = (
     (DATABASE, "forget: cascade, then seal"),
     (f"{DATABASE}-wal", "seal: checkpoint"),
     (f"{DATABASE}-shm", "seal: holds page numbers only"),
+    (f"{DATABASE}-journal", "epoch: holds encrypted pages, and SQLite removes it"),
     (BEHAVIOR, "behavior.erase, then seal"),
     (f"{BEHAVIOR}-wal", "seal: checkpoint"),
     (f"{BEHAVIOR}-shm", "seal: holds page numbers only"),
+    (f"{BEHAVIOR}-journal", "epoch: holds encrypted pages, and SQLite removes it"),
     (LEDGER, "never holds content"),
     (f"{INDEX}/*.vec", "files.erase_indexes"),
     (f"{INDEX}/*.tmp", "files.erase_indexes"),

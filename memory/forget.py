@@ -7,8 +7,6 @@ blocking reader stopped it.
 """
 
 import contextlib
-import hashlib
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,12 +14,12 @@ from dataclasses import replace as evolve
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from types import ModuleType
+from typing import TYPE_CHECKING, TypeVar
 
 from memory import (
     answering,
     behavior,
-    census,
     copies,
     disclosure,
     erasures,
@@ -30,13 +28,11 @@ from memory import (
     lineage,
     receipts,
     records,
-    related,
     requests,
     reserve,
     restriction,
     seal,
     segments,
-    select,
     setting,
     tombstones,
     vectors,
@@ -48,19 +44,18 @@ from memory.embedder import Embedder
 from memory.errors import NotFoundError, StoreError, UsageError
 from memory.ids import new_id
 from memory.needles import Needles
+from memory.plan import digest
 from memory.remember import trace
 from memory.types import (
-    Evidence,
     ForgetPlan,
-    Memory,
-    PlannedMemory,
     Probe,
     Receipt,
     ReceiptState,
-    Selector,
 )
 
-EXCERPT = 80
+if TYPE_CHECKING:
+    from memory.vault import Vault
+
 SILENT = 1.0  # seconds of a step before it tells its progress
 REINDEXED = 100  # the index is made anew when one memory in so many leaves or changes in it
 RECORDS = ("erasure", "erasure_target", "setting")  # what writing a receipt changes
@@ -79,6 +74,7 @@ class Place:
     now: datetime
     say: Progress = field(default=lambda _: None)  # told the name of each step, long ones again
     model: Callable[[], Embedder | None] = field(default=lambda: None)  # the store's own
+    vault: "Vault | None" = None  # of an encrypted store
 
     def share(self, step: str) -> Callable[[float], None]:
         """Name a step, and return what tells how much of it is done."""
@@ -92,62 +88,6 @@ class Place:
                 self.say(f"{step}, {share:.0%}")
 
         return tell
-
-
-def plan(con: Connection, selector: Selector, also: Sequence[str] = ()) -> ForgetPlan:
-    """Return what a forget would erase; changes nothing.
-
-    Args:
-        con: In a snapshot.
-        selector: What to forget.
-        also: Ids of related memories that go, too.
-
-    Raises:
-        UsageError: The selector names nothing.
-        NotFoundError: An id does not exist.
-    """
-    chosen = select.select(con, selector, also)
-    memories = records.fetch(con, chosen.erase)
-    kept = records.fetch(con, chosen.keep)
-    left = records.fetch(con, chosen.aside)
-    people = chosen.people
-    ids = tuple(memories[seq].id for seq in chosen.erase)
-    return ForgetPlan(
-        ids=ids,
-        memories=tuple(_excerpt(memories[seq], chosen.why.get(seq, "")) for seq in chosen.erase),
-        kept=tuple(_excerpt(kept[seq]) for seq in chosen.keep),
-        counts=select.counts(con, chosen),
-        digest=digest(con, ids, chosen.provenances, people=people, held=chosen.held),
-        selected_by=(*select.used(selector), *(("also",) if also else ())),
-        provenances=chosen.provenances,
-        subject=chosen.person.name if chosen.person else "",
-        people=people,
-        names=chosen.person.every if chosen.person and people else (),
-        aside=tuple(_excerpt(left[seq], chosen.why.get(seq, "")) for seq in chosen.aside),
-        held=restriction.held(con, chosen.held),
-        related=tuple(related.related(con, chosen.erase, [*chosen.keep, *chosen.aside])),
-    )
-
-
-def digest(
-    con: Connection,
-    ids: Sequence[str],
-    provenances: Sequence[int],
-    *,
-    people: Sequence[str] = (),
-    held: Sequence[str] = (),
-) -> str:
-    """Return the SHA-256 that binds a confirmation to these memories in their present wording."""
-    kept = restriction.present(con, held)
-    bound = [census.digests(con, ids), sorted(ids), sorted(provenances), sorted(people), kept]
-    body = json.dumps(bound)
-    return hashlib.sha256(body.encode()).hexdigest()
-
-
-def _excerpt(memory: Memory, why: Evidence | Literal[""] = "") -> PlannedMemory:
-    line = " ".join(memory.text.split())
-    cut = line if len(line) <= EXCERPT else line[: EXCERPT - 1] + "…"
-    return PlannedMemory(id=memory.id, kind=memory.kind, scope=memory.scope, excerpt=cut, why=why)
 
 
 def forget(
@@ -227,11 +167,14 @@ def _begin(
 
 
 def resume(place: Place, wait: float) -> list[Receipt]:
-    """Finish every erasure that a crash or a reader interrupted."""
-    return [
+    """Finish every erasure that a crash or a reader interrupted, and the key changes they owe."""
+    done = [
         _roomy(place, partial(finish, place, ident, None, wait))
         for ident in erasures.unfinished(place.con)
     ]
+    if place.vault is not None:
+        done += _epoch().resume(place, wait)
+    return done
 
 
 def finish(place: Place, ident: str, needles: Needles | None, wait: float) -> Receipt:
@@ -273,7 +216,11 @@ def finish(place: Place, ident: str, needles: Needles | None, wait: float) -> Re
     if not decided:
         return _receipt(place, ident, "pending", probes)
     failed = _fails(probes)
-    receipt = _receipt(place, ident, "failed" if failed else "verified", probes)
+    keys: tuple[str, ...] = ()
+    if place.vault is not None and not failed:
+        place.say("epoch")
+        probes, keys = _epoch().claim(place, probes, wait)
+    receipt = _receipt(place, ident, "failed" if failed else "verified", probes, keys=keys)
     # The receipt is durable before the intent is dropped; after a crash between the two, the
     # erasure is verified again and its receipt is not written twice.
     with transaction(place.con, place.write_wait):
@@ -281,8 +228,16 @@ def finish(place: Place, ident: str, needles: Needles | None, wait: float) -> Re
         if not failed:
             erasures.finish(place.con, ident)
             requests.finish_erasure(place.con, ident, place.now.date())
+            if place.vault is not None:
+                _epoch().note(place, receipt)
     seal.scrub_after(place.con, wait, examined.version, RECORDS)
     return receipt
+
+
+def _epoch() -> ModuleType:
+    from memory import epoch  # noqa: PLC0415 - encrypted stores only
+
+    return epoch
 
 
 def _examined(
@@ -372,11 +327,14 @@ def _receipt(
     state: ReceiptState,
     probes: Sequence[Probe],
     blocked: Sequence[int] = (),
+    keys: Sequence[str] = (),
 ) -> Receipt:
     done = erasures.get(place.con, ident)
     if done is None:
         raise StoreError(f"erasure {ident!r} vanished", hint="run 'mem doctor'")
-    made = receipts.receipt(place.con, done, state=state, probes=probes, blocked_by=blocked)
+    made = receipts.receipt(
+        place.con, done, state=state, probes=probes, blocked_by=blocked, keys_destroyed=keys
+    )
     return evolve(
         made,
         held=restriction.count_deferred(place.con, ident),

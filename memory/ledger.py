@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -87,9 +87,7 @@ def prepare(con: Connection, home: Path) -> None:
 
 
 def append(con: Connection, home: Path, written: Receipt) -> None:
-    """Append a receipt, unless the last one of its erasure says the same.
-
-    That is the same state, of as many memories, as many of them held.
+    """Append a receipt, unless the last one of its erasure says as much (`adds`).
 
     The caller's write transaction is what orders appenders. The line is durable before the store
     counts it: a crash in between leaves an entry that the next append counts.
@@ -99,8 +97,7 @@ def append(con: Connection, home: Path, written: Receipt) -> None:
     """
     try:
         now = _caught_up(con, home)
-        says = written.state, written.memories, written.held
-        if _last(home, written.erasure) != says:
+        if adds(last(home, written.erasure), written):
             key = signing.obtain(home, now.keys)
             entry = sealed(plain(written), now.last, key)
             line = canonical(entry) + b"\n"
@@ -336,15 +333,30 @@ def _counted(told: Known, line: bytes, local: Collection[str]) -> Known:
     return replace(told, entries=told.entries + 1, last=entry["hash"], keys=tuple(keys))
 
 
-def _last(home: Path, erasure: str) -> tuple[str, int, int] | None:
-    last = None
+def last(home: Path, erasure: str) -> dict[str, Any] | None:
+    """Return the last receipt of an erasure; None if there is none."""
+    receipt = None
     for line in lines(home)[0]:
         if erasure.encode() in line:
             with contextlib.suppress(InvalidReceiptError):
                 found = parsed(line)["receipt"]
-                if found["erasure"] == erasure:
-                    last = found["state"], found["memories"], found["held"]
-    return last
+                receipt = found if found["erasure"] == erasure else receipt
+    return receipt
+
+
+def adds(before: Mapping[str, Any] | None, after: Receipt) -> bool:
+    """Tell whether a receipt says what the one before it does not.
+
+    That is another state, another number of memories or of those held, or what became of the key
+    that the claim on the medium waited for. An erasure verified again after a crash knows less than
+    the first time, and adds nothing.
+    """
+    says = (after.state, after.memories, after.held)
+    if before is None or (before["state"], before["memories"], before["held"]) != says:
+        return True
+    claimed = [one["result"] for one in before["probes"] if one["name"] == "medium"]
+    claims = [one.result for one in after.probes if one.name == "medium"]
+    return claimed == ["pending"] != claims
 
 
 def _write(place: Path, line: bytes) -> None:

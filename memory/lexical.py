@@ -7,7 +7,7 @@ thread with a read connection of its own, while the caller's thread encodes the 
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,9 +93,15 @@ def scored(con: Connection, matching: str, allowed: Filter, rows: range) -> Scor
 class Lexical:
     """Full-text search of one store; threads and their connections are made when first needed."""
 
-    def __init__(self, path: Path, threads: int = THREADS) -> None:
-        """Name the database file; one thread means everything runs in the caller's."""
+    def __init__(
+        self,
+        path: Path,
+        threads: int = THREADS,
+        keys: Callable[[], Sequence[bytes]] = tuple,
+    ) -> None:
+        """Name the database file and its keys; one thread: everything runs in the caller's."""
         self._path = path
+        self._keys = keys
         self._threads = threads
         self._pool: ThreadPoolExecutor | None = None
         self._readers: list[Connection] = []
@@ -120,7 +126,8 @@ class Lexical:
         if self._threads == 1 or (parts == 1 and not aside):
             return Search([], scored(con, matching, allowed, rows))
         if self._pool is None:
-            self._readers = [connect_reader(self._path) for _ in range(self._threads)]
+            keys = self._keys()
+            self._readers = [connect_reader(self._path, keys) for _ in range(self._threads)]
             self._pool = ThreadPoolExecutor(self._threads, "letheon-fts")
         step = -(-len(rows) // parts)
         ranges = [rows[start : start + step] for start in range(0, len(rows), step)]

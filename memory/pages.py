@@ -130,10 +130,8 @@ class _Walk:
 
     def zero(self) -> None:
         if self.nonzero and not self.errors:
-            for kind, at, length in self.dirty:
-                if kind != "unreached":
-                    held.write_at(self.descriptor, bytes(length), at)
-            os.fsync(self.descriptor)
+            runs = [(at, length) for kind, at, length in self.dirty if kind != "unreached"]
+            held.zero(self.descriptor, runs)
 
     def slack(self) -> Slack:
         return Slack(

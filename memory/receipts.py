@@ -23,7 +23,10 @@ from memory.types import (
     RECIPIENT_KINDS,
     REQUESTERS,
     WHYS,
+    Answered,
+    Limit,
     Probe,
+    ProbeName,
     Receipt,
     ReceiptState,
 )
@@ -111,10 +114,10 @@ def receipt(
     state: ReceiptState,
     probes: Sequence[Probe],
     blocked_by: Sequence[int],
+    keys_destroyed: Sequence[str] = (),
 ) -> Receipt:
     """Return the receipt of an erasure as it stands."""
     kinds, until = copies.tally(con)
-    open_ends = {probe.name for probe in probes if probe.result == "not_claimed"}
     ground, request = requests.answered_by(con, done.id)
     return Receipt(
         format=FORMAT,
@@ -126,16 +129,30 @@ def receipt(
         memories=done.memories,
         erased=done.erased,
         probes=tuple(probes),
-        not_claimed=(*(name for name in PROBES if name in open_ends), *LIMITS),
+        not_claimed=not_claimed(probes),
         ground=ground,
         request=request,
         copies=kinds,
         copies_until=until,
-        keys_destroyed=copies.destroyed(con, done.id),
+        keys_destroyed=(*copies.destroyed(con, done.id), *keys_destroyed),
         blocked_by=tuple(blocked_by),
         version=number(product_version()),
         engine=number(engine_version()),
     )
+
+
+def not_claimed(probes: Sequence[Probe]) -> tuple[ProbeName | Limit, ...]:
+    """Return what a receipt with these probes says nothing about."""
+    open_ends = {probe.name for probe in probes if probe.result == "not_claimed"}
+    return (*(name for name in PROBES if name in open_ends), *LIMITS)
+
+
+def restored(plain: Mapping[str, Any]) -> Receipt:
+    """Return a receipt of the ledger as a value."""
+    tuples = {name: tuple(value) for name, value in plain.items() if isinstance(value, list)}
+    probes = tuple(Probe(**{**one, "where": tuple(one["where"])}) for one in plain["probes"])
+    request = tuple(Answered(**one) for one in plain["request"])
+    return Receipt(**{**plain, **tuples, "probes": probes, "request": request})
 
 
 def product_version() -> str:

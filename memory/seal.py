@@ -14,10 +14,11 @@ from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from memory import pages
+from memory import held, pages
 from memory.db import BUSY_MS, Connection, DriverError, is_busy, transaction
 from memory.survey import Slack
 
+BRIEF = 0.5  # seconds to wait for others to leave: who stays longer, stays
 ROOM = 2.5  # free disk that VACUUM needs, in sizes of the file: a copy in the log and then some
 SPARSE = 4  # a file is rebuilt when one page in so many is free
 Tell = pages.Tell
@@ -86,6 +87,8 @@ def scrub(con: Connection, wait: float, tell: Tell = lambda _: None) -> bool:
 def _scrub(con: Connection, wait: float, tell: Tell) -> Slack | None:
     deadline = time.monotonic() + wait
     place = _place(con)
+    if encrypted(con):
+        return _scrub_encrypted(con, wait, tell)
     while True:
         with still(con, deadline) as before:
             found = None if before is None else pages.scrub(place, tell)
@@ -110,6 +113,8 @@ def scrub_after(con: Connection, wait: float, since: int | None, tables: Collect
     The log then lists the pages that changed, and only those are looked at. Whenever that cannot
     be relied on, the whole file is scrubbed.
     """
+    if encrypted(con):
+        return scrub(con, wait)
     deadline = time.monotonic() + wait
     place = _place(con)
     changed = _logged(place) if since is not None and version(con) == since else set()
@@ -132,6 +137,20 @@ def _logged(place: Path) -> set[int]:
     size = int.from_bytes(raw[8:12], "big")
     frames = range(32, len(raw) - 23, 24 + size) if size else ()
     return {int.from_bytes(raw[at : at + 4], "big") for at in frames}
+
+
+def encrypted(con: Connection) -> bool:
+    """Tell whether a connection's file is encrypted."""
+    return held.encrypted(_place(con))
+
+
+def _scrub_encrypted(con: Connection, wait: float, tell: Tell) -> Slack:
+    # A page that is encrypted anew changes as a whole: others could read half of it, and a power
+    # cut could leave half of it. So it needs to be alone; if it is not, the epoch will do it.
+    from memory.alone import alone  # noqa: PLC0415 - encrypted stores only
+
+    with alone(con, min(wait, BRIEF)) as free:
+        return pages.scrub(_place(con), tell) if free else Slack(nonzero={})
 
 
 def _bump(con: Connection, deadline: float, before: int) -> bool:

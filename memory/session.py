@@ -3,9 +3,10 @@
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,18 +33,31 @@ from memory.db import (
     DriverError,
     connect,
     is_busy,
+    is_open,
     mapped_errors,
     transaction,
 )
 from memory.directory import Directory
 from memory.embedder import Embedder
-from memory.errors import ErasedContentError, NotFoundError, StoreBusyError, StoreError
+from memory.errors import (
+    CorruptStoreError,
+    ErasedContentError,
+    KeyChangeError,
+    NotFoundError,
+    StoreBusyError,
+    StoreError,
+    StoreLockedError,
+)
 from memory.ids import new_id
 from memory.lexical import Lexical
 from memory.settings import Settings
 from memory.tombstones import Guard
 from memory.types import Draft, Receipt, Remembered
 from memory.vector_index import VectorIndex
+
+if TYPE_CHECKING:
+    from memory.custody import Ask
+    from memory.vault import Vault, Wanted
 
 WAIT = 30.0  # seconds to wait for other writers, and for readers that block a seal
 
@@ -59,6 +73,8 @@ class Session:
         embedder: Embedder | Literal["default", "none"] | str | None = None,
         clock: Clock = now,
         wait: float = WAIT,
+        encrypt: "Wanted | Literal['']" = "",
+        key: "str | Ask | None" = None,
     ) -> None:
         """Open the store in folder `home`, making it when `create` is true.
 
@@ -69,8 +85,13 @@ class Session:
                 for lexical recall only; None for the model the store was made with.
             clock: Returns the current aware UTC datetime.
             wait: Seconds to wait for other processes before `StoreBusyError`.
+            encrypt: Encrypt a new store, and where its key is kept: "keyring", "passphrase",
+                "file", or "auto" for the first of these that works here. A store that is there
+                already must be encrypted.
+            key: Passphrase of the store, or what asks for it; `$LETHEON_PASSPHRASE` if None.
 
         Raises:
+            StoreLockedError: The store is encrypted and nothing at hand opens it.
             StoreError: The folder cannot be used; subclasses say why.
         """
         self.home = Path(home) if home is not None else Settings.from_env().home
@@ -82,14 +103,11 @@ class Session:
         self._signals: Connection | None = None
         self._index: VectorIndex | None = None
         self._directory = Directory()
-        self._lexical = Lexical(self.home / files.DATABASE)
+        self._vault = self._unlocked(encrypt if create else "", key)
+        self._lexical = Lexical(self.home / files.DATABASE, keys=self._keys)
         held.begin(self.home)
         try:
-            self._con = reserve.roomy(
-                self.home,
-                lambda: connect(self.home / files.DATABASE, wait=wait, create=create),
-                part=OPENING,
-            )
+            self._con = self._connect(files.DATABASE, "store", create=create)
             try:
                 with self._guard():
                     self._begin(embedder)
@@ -99,6 +117,47 @@ class Session:
         except BaseException:
             held.end(self.home)
             raise
+
+    def _unlocked(self, encrypt: "Wanted | Literal['']", key: "str | Ask | None") -> "Vault | None":
+        if not encrypt and not (self.home / files.KEYS / files.DATA_KEY).exists():
+            return None
+        from memory.vault import Vault  # noqa: PLC0415 - encrypted stores only
+
+        found = Vault.of(self.home, key)
+        if found is None and encrypt:
+            found = Vault.create(self.home, encrypt, key, self._clock())
+        return found
+
+    def _keys(self) -> tuple[bytes, ...]:
+        return () if self._vault is None else self._vault.secrets
+
+    def _connect(self, name: str, schema: str, *, create: bool = True) -> Connection:
+        while True:
+            try:
+                open_ = partial(
+                    connect,
+                    self.home / name,
+                    wait=self._wait,
+                    create=create,
+                    schema=schema,
+                    keys=self._keys(),
+                )
+                made = reserve.roomy(self.home, open_, part=OPENING)
+            except CorruptStoreError as exc:
+                if self._vault is not None or "not a database" not in exc.message:
+                    raise
+                raise StoreLockedError(
+                    f"'{self.home / name}' is encrypted and its key is gone, or it is damaged",
+                    hint=f"put '{self.home / files.KEYS / files.DATA_KEY}' back from a backup",
+                ) from exc
+            except StoreLockedError:
+                # Another process may have changed the key since it was read.
+                if self._vault is None or not self._vault.reload():
+                    raise
+            else:
+                if self._vault is not None:
+                    held.unlock(self.home, self._vault.secrets)
+                return made
 
     def _begin(self, embedder: Embedder | str | None) -> None:
         if not setting.get(self._con, "store_id"):
@@ -164,8 +223,11 @@ class Session:
         if (self.home / backup.STAGING).exists():
             returning.clear(self._con, self._behavior(), self.home, self._wait)
         shred.clear(self._con, self.home, self._wait)
-        if erasures.unfinished(self._con):
-            self.resume(wait=0.0)
+        if erasures.unfinished(self._con) or (
+            self._vault is not None and (self._vault.torn or setting.get(self._con, setting.EPOCH))
+        ):
+            with contextlib.suppress(KeyChangeError):  # the old key opens it still
+                self.resume(wait=0.0)
         if setting.get(self._con, setting.UNSEALED):
             self._seal(0.0)
 
@@ -179,6 +241,8 @@ class Session:
 
     def _sealed(self, wait: float, *, rebuild: bool) -> bool:
         self._index = None  # let go of the mapped sidecar
+        if self._vault is not None:
+            self._lexical.close()  # its connections would be others
         files.erase_indexes(self.home)
         try:
             with transaction(self._con, wait):
@@ -196,7 +260,18 @@ class Session:
     @contextlib.contextmanager
     def _guard(self) -> Iterator[Connection]:
         with self._lock, mapped_errors(self.home / files.DATABASE):
-            yield self._con
+            try:
+                yield self._con
+            finally:
+                if self._vault is not None and not self._closed:
+                    self._reopen()
+
+    def _reopen(self) -> None:
+        """Open again what a failed change of key closed."""
+        if self._signals is not None and not is_open(self._signals):
+            self._signals = None
+        if not is_open(self._con):
+            self._con = self._connect(files.DATABASE, "store")
 
     @contextlib.contextmanager
     def _writing(self, *, durable: bool = True) -> Iterator[Connection]:
@@ -215,12 +290,7 @@ class Session:
 
     def _behavior(self) -> Connection:
         if self._signals is None:
-            place = self.home / files.BEHAVIOR
-            self._signals = reserve.roomy(
-                self.home,
-                lambda: connect(place, wait=self._wait, create=True, schema="behavior"),
-                part=OPENING,
-            )
+            self._signals = self._connect(files.BEHAVIOR, "behavior")
         return self._signals
 
     @property
@@ -288,6 +358,8 @@ class Session:
                 return ()
 
     def _place(self, say: forgetting.Progress = lambda _: None) -> forgetting.Place:
+        if self._vault is not None:
+            self._lexical.close()  # its connections would be others that hold the file
         return forgetting.Place(
             home=self.home,
             con=self._con,
@@ -296,4 +368,5 @@ class Session:
             now=self._clock(),
             say=say,
             model=lambda: self.embedder,
+            vault=self._vault,
         )

@@ -2,6 +2,8 @@
 
 from memory.db import Connection
 
+EPOCH = "epoch_owed"  # ids of erasures whose key is not destroyed yet, encrypted stores only
+RETIRED = "keys_retired"  # ids of keys in use since the first of these
 UNSEALED = "unsealed"  # content was replaced and its bytes are still in the file
 
 UNDISCLOSED = "undisclosed"  # disclosures to agents that could not be recorded

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from memory import census, correct, files, records, reserve, setting
 from memory import forget as forgetting
+from memory import plan as planning
 from memory import recall as recalling
 from memory import remember as remembering
 from memory.answering import Answering
@@ -138,7 +139,9 @@ class Store(Rights):
         model = None if lexical else self.embedder
         with self._guard() as con:
             if model is not None and (self._index is None or self._index.space != model.space):
-                self._index = VectorIndex(model.space, model.dim, self.home / files.INDEX)
+                # No sidecar beside an encrypted store: its vectors would lie there in plain.
+                folder = self.home / files.INDEX if self._vault is None else None
+                self._index = VectorIndex(model.space, model.dim, folder)
             channels = recalling.Channels(
                 directory=self._directory, lexical=self._lexical, embedder=model, index=self._index
             )
@@ -220,7 +223,7 @@ class Store(Rights):
             NotFoundError: An id or scope does not exist.
         """
         with self._guard() as con, snapshot(con):
-            return forgetting.plan(con, selector, also)
+            return planning.plan(con, selector, also)
 
     def forget(
         self,

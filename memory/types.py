@@ -330,6 +330,9 @@ class Finding:
     repair: str = ""
 
 
+Custody = Literal["", "keyring", "passphrase", "file"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stats:
     """Counts of a store; no content."""
@@ -353,3 +356,15 @@ class Stats:
     holds_due: int = 0  # whose day of expiry has come: somebody has to look at them
     copies: tuple[str, ...] = ()  # exports and backups written outside the store
     bytes: int = 0  # all files of the store folder
+    encryption: Custody = ""  # where the key of an encrypted store is kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encryption:
+    """How a store is encrypted."""
+
+    kept: Custody  # where the key that wraps the data key is kept; "" for a store in plain
+    key: str = ""  # id of the data key
+    owed: int = 0  # erasures whose key is not destroyed yet
+    interrupted: bool = False  # a change of the key was, and goes on at the next start
+    in_place: bool = True  # whether the file system surely overwrites where it is told to

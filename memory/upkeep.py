@@ -1,11 +1,8 @@
 """The verbs around the three main ones: import, export, models, feedback, health."""
 
-import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from memory import adopt as adopting
 from memory import (
     behavior,
     census,
@@ -15,7 +12,6 @@ from memory import (
     importing,
     ledger,
     proofs,
-    records,
     reembed,
     reexamine,
     requests,
@@ -26,142 +22,27 @@ from memory import (
     vectors,
 )
 from memory import check as checking
-from memory.clock import millis
 from memory.db import identity, snapshot, transaction
 from memory.embedder import Embedder
-from memory.errors import UsageError
-from memory.session import Session
-from memory.tombstones import Guard
+from memory.errors import StoreError, UsageError
+from memory.intake import Intake
 from memory.types import (
     OUTCOMES,
     Draft,
+    Encryption,
     Finding,
     LedgerReport,
     Outcome,
     Reexamined,
-    Remembered,
     Stats,
 )
 
 if TYPE_CHECKING:
-    from memory.exported import Signal
+    from memory.custody import Ask, CustodyKind
 
 
-class Upkeep(Session):
+class Upkeep(Intake):
     """What keeps a store useful and whole; `Store` is the class to use."""
-
-    def import_from(
-        self,
-        path: str | Path,
-        *,
-        reader: str = "",
-        scope: str = "",
-        keep_secrets: bool = False,
-        progress: importing.Progress = lambda _: None,
-    ) -> importing.Imported:
-        """Import a file or folder in batches; an interrupted import of it goes on where it was.
-
-        Items whose content was erased on request are left out and counted.
-
-        Args:
-            path: JSONL, a folder of Markdown, a chat export, or an MCP memory file.
-            reader: Name of the format; recognised by content if empty.
-            scope: Levels added to the scope of every item.
-            keep_secrets: Store secrets as they are.
-            progress: Called with the number of items after each batch.
-
-        Raises:
-            UsageError: The source is not readable or an item is not acceptable; the batches
-                before it stay.
-        """
-        place = Path(path)
-        name = importing.reader_of(place, reader)
-        source = importing.source_key(place, name)
-        with self._guard() as con:
-            start = importing.point(con, source)
-        tally = importing.Tally(reader=name, resumed_at=start)
-        if name == "export":
-            self._import_export(place, source, scope, tally, progress, keep_secrets=keep_secrets)
-            return tally.imported()
-        with self._synced_after():
-            for batch in importing.batches(importing.items(place, name, start)):
-                ready = importing.prepared(batch, scope, keep_secrets=keep_secrets)
-                mark = importing.marker(source, batch)
-                written = self._write(ready, mark, erased="skip", durable=False)
-                tally.add(written, len(ready))
-                progress(len(batch))
-        with self._writing() as con:
-            importing.done(con, source)
-        return tally.imported()
-
-    def _import_export(
-        self,
-        place: Path,
-        source: str,
-        scope: str,
-        tally: importing.Tally,
-        progress: importing.Progress,
-        *,
-        keep_secrets: bool,
-    ) -> None:
-        chain = adopting.Chain()
-        lines = importing.exported(place, tally.resumed_at, keep_secrets=keep_secrets)
-        with self._synced_after():
-            for batch in importing.batches(lines):
-                kept, signals = importing.split(batch)
-                ready = importing.moved(kept, scope, self._clock())
-                tally.add(self._adopt(ready, chain), len(ready))
-                self._hear(signals)
-                with self._writing() as con:
-                    importing.marker(source, batch)(con)
-                progress(len(batch))
-        with self._writing() as con:
-            importing.done(con, source)
-
-    def _adopt(
-        self, kept: Sequence[adopting.Kept], chain: adopting.Chain
-    ) -> tuple[Remembered, ...]:
-        """Write memories that are neither here nor erased, under their own ids."""
-        with self._guard() as con:
-            fates = adopting.fates(con, Guard.of(con, self.home), kept, chain)
-        new = [one for one, fate in zip(kept, fates, strict=True) if fate == "created"]
-        model, encoded = self._encode([one.prepared.draft for one in new])
-        with self._writing() as con:
-            # Again, now that nobody else writes: what was erased meanwhile stays out.
-            fates = adopting.fates(con, Guard.of(con, self.home), kept, chain)
-            still = {one.id for one, fate in zip(kept, fates, strict=True) if fate == "created"}
-            fresh = adopting.adopt(con, [one for one in new if one.id in still], chain)
-            if model is not None and encoded is not None and fresh:
-                space = vectors.intern_space(con, model.space, model.dim)
-                rows = [at for at, one in enumerate(new) if one.id in fresh]
-                vectors.put(con, space, [fresh[new[at].id] for at in rows], encoded[rows])
-        return tuple(
-            Remembered(id=one.id, created=one.id in fresh, redacted=one.prepared.redacted)
-            for one, fate in zip(kept, fates, strict=True)
-            if fate != "erased"
-        )
-
-    def _hear(self, signals: Sequence["Signal"]) -> None:
-        """Add the signals of an export that are about memories of this store and are not here."""
-        if not signals:
-            return
-        with self._guard() as con:
-            live = records.by_ids(con, [one.memory for one in signals])
-            heard = self._behavior()
-            with transaction(heard, self._wait):
-                for one in signals:
-                    if one.memory in live:
-                        at = millis(one.at)
-                        behavior.ensure(heard, one.memory, one.outcome, one.root, at, one.count)
-
-    @contextlib.contextmanager
-    def _synced_after(self) -> Iterator[None]:
-        # Imports can be repeated: their batches skip the sync, one full checkpoint ends them.
-        try:
-            yield
-        finally:
-            with self._guard() as con:
-                con.execute("PRAGMA wal_checkpoint(FULL)").fetchall()
 
     def sample(self, count: int) -> tuple[str, ...]:
         """Return up to `count` texts spread over the store, the same for the same content."""
@@ -261,6 +142,7 @@ class Upkeep(Session):
                     holds_due=sum(one.due for one in held),
                     copies=tuple(one.path for one in copies.listed(con) if one.readable),
                     bytes=files.size(self.home),
+                    encryption="" if self._vault is None else self._vault.kind,
                 )
 
     def receipts(self) -> tuple[dict[str, Any], ...]:
@@ -335,6 +217,43 @@ class Upkeep(Session):
             self._seal(wait)
         return gone
 
+    def encryption(self) -> Encryption:
+        """Return how the store is encrypted, and what is owed."""
+        if self._vault is None:
+            return Encryption(kept="")
+        from memory import medium  # noqa: PLC0415 - encrypted stores only
+
+        with self._guard() as con:
+            return Encryption(
+                kept=self._vault.kind,
+                key=self._vault.keys[0].id,
+                owed=len(setting.get(con, setting.EPOCH).split()),
+                interrupted=self._vault.torn,
+                in_place=medium.overwrites(self.home),
+            )
+
+    def rotate_key(
+        self, *, keep: "CustodyKind | None" = None, key: "str | Ask | None" = None
+    ) -> tuple[str, ...]:
+        """Encrypt the store under a new key and destroy the old one; return the ids of the old.
+
+        Args:
+            keep: Where the new key is kept: "keyring", "passphrase", "file"; as before if None.
+            key: The passphrase from now on, or what asks for it.
+
+        Raises:
+            StoreError: The store is not encrypted; others have it open; the disk is too full.
+        """
+        if self._vault is None:
+            raise StoreError(
+                f"the store at '{self.home}' is not encrypted", hint="see 'mem init --encrypt'"
+            )
+        from memory import custody, epoch  # noqa: PLC0415 - encrypted stores only
+
+        with self._guard():
+            ask = None if keep is None else custody.given(key)
+            return epoch.rotate(self._place(), self._wait, keep, ask)
+
     def check(self, *, forensic: bool = False) -> tuple[Finding, ...]:
         """Examine pages, indexes, digests, files and permissions; changes nothing.
 
@@ -346,6 +265,7 @@ class Upkeep(Session):
         with self._guard() as con:
             space = None if model is None else model.space
             found = checking.check(con, self._behavior(), self.home, space, self._clock())
+            found.append(checking.encryption(self.encryption()))
             if forensic:
                 found += checking.forensic(con, self._behavior(), self._wait)
             return tuple(found)

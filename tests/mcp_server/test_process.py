@@ -209,3 +209,27 @@ def test_log_lines_hold_no_arguments_and_no_exception_text() -> None:
     record = logging.LogRecord("mcp.x", logging.ERROR, "", 0, "tool %r raised", ("Ada",), kind)
 
     assert _Terse().format(record) == "ERROR mcp.x: tool %r raised (ValueError)"
+
+
+def test_a_server_without_the_passphrase_says_so_in_each_call(tmp_path: Path) -> None:
+    home = tmp_path / "locked"
+    with Store(home, encrypt="passphrase", key="correct horse battery", embedder="none") as store:
+        store.remember("Ada prefers tabs")
+
+    def answer(env: dict[str, str]) -> str:
+        async def ask() -> str:
+            params = StdioServerParameters(
+                command=sys.executable,
+                args=server(home)[1:],
+                env={**os.environ, "PYTHONPATH": str(ROOT), **env},
+            )
+            async with Client(params) as client:
+                done = await client.call_tool("recall", {"query": "tabs"})
+                return str(done.content)
+
+        return asyncio.run(ask())
+
+    refused = answer({"LETHEON_PASSPHRASE": ""})
+    assert "encrypted with a passphrase" in refused
+    assert "LETHEON_PASSPHRASE" in refused
+    assert "Ada prefers tabs" in answer({"LETHEON_PASSPHRASE": "correct horse battery"})
