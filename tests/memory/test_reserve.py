@@ -41,7 +41,8 @@ def test_it_grows_with_the_store_up_to_a_limit(home: Path, monkeypatch: pytest.M
         assert reserve.size(home) == reserve.SMALLEST
         store.remember_many(Draft(text=f"{i} " + "words " * 2000) for i in range(250))
 
-    assert reserve.size(home) == reserve.wanted(home) > reserve.SMALLEST
+    # Made while the log still held the rows, too, it may be larger than what is wanted now.
+    assert reserve.size(home) >= reserve.wanted(home) > reserve.SMALLEST
     monkeypatch.setattr(reserve, "LARGEST", 1 << 20)
     assert reserve.wanted(home) == 1 << 20
 
