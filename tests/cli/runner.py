@@ -80,7 +80,12 @@ class Mem:
     def on_terminal(
         self, *words: str, typed: str = "", env: Mapping[str, str] | None = None
     ) -> tuple[int, str]:
-        """Run on a pseudo-terminal where `typed` waits to be read; return code and screen."""
+        """Run on a pseudo-terminal; return code and screen.
+
+        A line of `typed` is typed whenever a question is asked: what comes earlier, a question for
+        a passphrase throws away.
+        """
+        lines = typed.splitlines(keepends=True)
         master, slave = pty.openpty()
         with subprocess.Popen(
             [*COMMAND, *words],
@@ -92,11 +97,12 @@ class Mem:
             start_new_session=True,
         ) as running:
             os.close(slave)
-            os.write(master, typed.encode())
             seen = b""
             with contextlib.suppress(OSError):  # the other end is closed
                 while part := os.read(master, 65_536):
                     seen += part
+                    if lines and seen.endswith(b": "):
+                        os.write(master, lines.pop(0).encode())
             code = running.wait()
         os.close(master)
         return code, seen.decode("utf-8", "replace").replace("\r\n", "\n")
