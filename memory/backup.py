@@ -1,7 +1,8 @@
 """Backup: one encrypted file that holds a whole store, under a key that can be destroyed alone."""
 
 import os
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from memory import (
     datakey,
     enciphered,
     files,
+    held,
     ledger,
     setting,
     signing,
@@ -102,7 +104,13 @@ def begin(con: Connection, home: Path, target: Path, wish: Wish, now: datetime) 
     opens = "recovery" if wish.recovery else opens
     expires = "" if wish.days is None else (now + timedelta(days=wish.days)).date().isoformat()
     ident = copies.begin(con, "backup", target, now, expires=expires, opens=opens)
-    key = datakey.make(home, ident)
+    apart = held.encrypted(home / files.DATABASE)
+    if apart and not (wish.recovery or wish.passphrase):
+        raise UsageError(
+            "the folder of an encrypted store holds no key in plain, so nothing would open it",
+            hint="add --recovery or --passphrase",
+        )
+    key = secrets.token_bytes(32) if apart else datakey.make(home, ident)
     code = datakey.recovery_code() if wish.recovery else ""
     secret = code or wish.passphrase
     return Job(
@@ -143,13 +151,17 @@ def _parts(home: Path, wish: Wish) -> dict[str, bytes]:
     return parts
 
 
-def write(job: Job, advance: Advance = lambda _: None) -> Made:
-    """Write a registered backup into its place; what it raises leaves leavings for `undo`."""
+def write(job: Job, advance: Advance = lambda _: None, keys: Sequence[bytes] = ()) -> Made:
+    """Write a registered backup into its place; what it raises leaves leavings for `undo`.
+
+    `keys` open the store's own databases, if those are encrypted.
+    """
     made, more = shredding.leavings(job.target, job.id)
     for place in (made, more):
         os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    _copied(job, files.DATABASE, made, advance)
-    _copied(job, files.BEHAVIOR, more, advance)
+    for name, target in ((files.DATABASE, made), (files.BEHAVIOR, more)):
+        own = datakey.purpose(job.key, name)
+        enciphered.copy(job.home / name, target, own, advance, keys=keys)
     # Read after the database: a receipt too many is noticed, one too few would be missing.
     parts = container.sealed_parts(_parts(job.home, job.wish), job.key)
     with made.open("r+b") as out:
@@ -175,10 +187,6 @@ def write(job: Job, advance: Advance = lambda _: None) -> Made:
         memories=job.memories,
         recovery_code=job.recovery_code,
     )
-
-
-def _copied(job: Job, name: str, target: Path, advance: Advance) -> None:
-    enciphered.copy(job.home / name, target, datakey.purpose(job.key, name), advance)
 
 
 def undo(con: Connection, job: Job) -> None:

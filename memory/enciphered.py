@@ -4,7 +4,7 @@
 the backup API copied all 200), and encrypts each page as it writes it: no plain byte is written.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,7 +37,12 @@ def require_cipher() -> None:
 
 
 def copy(
-    source: Path, target: Path, key: bytes, advance: Callable[[int], None] = lambda _: None
+    source: Path,
+    target: Path,
+    key: bytes,
+    advance: Callable[[int], None] = lambda _: None,
+    *,
+    keys: Sequence[bytes] = (),
 ) -> None:
     """Write the live content of a database into an empty file, encrypted; the source may be in use.
 
@@ -46,6 +51,7 @@ def copy(
         target: An empty file.
         key: 32 bytes.
         advance: Told how many bytes more were written; what it raises ends the copy.
+        keys: What opens the source, if that is encrypted.
     """
     raised: list[BaseException] = []
     seen = 0
@@ -61,7 +67,7 @@ def copy(
             return 1
         return 0
 
-    con = connect_reader(source)
+    con = connect_reader(source, keys)
     try:
         con.execute("PRAGMA query_only=OFF").fetchall()
         con.set_progress_handler(look, STEPS)

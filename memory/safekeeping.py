@@ -95,7 +95,7 @@ class Safekeeping(Upkeep):
         with self._writing() as con:
             job = backup.begin(con, self.home, place, wish, self._clock())
         try:
-            made = backup.write(job, progress)
+            made = backup.write(job, progress, self._keys())
             with self._writing() as con:
                 copies.finish(con, job.id)
         except BaseException:

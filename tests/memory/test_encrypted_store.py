@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from memory import Draft, Selector, Store, held
+from memory import Draft, Selector, Store, UsageError, held
+from memory.backup import Wish
 from memory.needles import scan, text_windows, vector_windows
 from tests.support import HashedEmbedder
 
@@ -95,3 +96,25 @@ def test_an_encrypted_store_recalls_what_a_plain_one_does(home: Path, tmp_path: 
 
     assert answers[0] == answers[1]
     assert answers[0]
+
+
+def test_a_backup_of_an_encrypted_store_leaves_no_key_in_the_folder(home: Path) -> None:
+    file = home.parent / "one.letheon"
+    with Store(home, encrypt="file", embedder=HashedEmbedder()) as store:
+        kept = store.remember("the heron keeps to the north bank")
+        gone = store.remember("the otter sleeps under pier seven")
+        with pytest.raises(UsageError, match="no key in plain"):
+            store.backup(file)
+        made = store.backup(file, Wish(recovery=True))
+        assert not list((home / "keys").rglob("backup/*"))
+        store.forget(store.plan_forget(Selector(ids=(gone.id,))))
+
+        done = store.restore(file, made.recovery_code)
+
+        assert (done.memories, done.known, done.erased) == (0, 1, 1)
+        assert [one.id for one in store.list()] == [kept.id]
+    assert b"heron" not in file.read_bytes()
+
+    with Store(home.parent / "other", encrypt="file", embedder=HashedEmbedder()) as other:
+        assert other.restore(file, made.recovery_code).memories == 2
+        assert all(finding.ok for finding in other.check(forensic=True))
