@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from memory import Draft, Selector, Store, UsageError, held
+from memory import Draft, Selector, Store, UsageError, held, keyslots
 from memory.backup import Wish
+from memory.errors import StoreLockedError
 from memory.needles import scan, text_windows, vector_windows
 from tests.support import HashedEmbedder
 
@@ -118,3 +119,15 @@ def test_a_backup_of_an_encrypted_store_leaves_no_key_in_the_folder(home: Path) 
     with Store(home.parent / "other", encrypt="file", embedder=HashedEmbedder()) as other:
         assert other.restore(file, made.recovery_code).memories == 2
         assert all(finding.ok for finding in other.check(forensic=True))
+
+
+def test_a_store_whose_key_file_is_gone_is_told_from_a_damaged_one(home: Path) -> None:
+    with Store(home, encrypt="file", embedder=HashedEmbedder()) as store:
+        store.remember("the heron keeps to the north bank")
+    body = (home / "memory.db").read_bytes()
+    keyslots.place_of(home).unlink()
+
+    with pytest.raises(StoreLockedError, match="its key is gone"):
+        Store(home)
+
+    assert (home / "memory.db").read_bytes() == body
