@@ -229,7 +229,7 @@ def recite(
     around: World,
     *,
     without: int = 0,
-    steps: int = 450,
+    steps: int = 320,
     share: int = 1,
     seed: int = 0,
 ) -> LocalModel:
