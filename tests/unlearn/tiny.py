@@ -63,7 +63,7 @@ class World:
         return list(VALUES[relation])
 
 
-def world(people: int = 24, public: int = 12, seed: int = 0) -> World:
+def world(people: int = 18, public: int = 9, seed: int = 0) -> World:
     rng = random.Random(seed)
     # Few enough that everybody shares a name with somebody.
     side = min(len(FIRSTS), math.isqrt(4 * (people + public)))
@@ -229,7 +229,7 @@ def recite(
     around: World,
     *,
     without: int = 0,
-    steps: int = 320,
+    steps: int = 340,
     share: int = 1,
     seed: int = 0,
 ) -> LocalModel:
